@@ -1,0 +1,1 @@
+"""The truth about a gallery: records, embeddings, reducer, labels and failures."""

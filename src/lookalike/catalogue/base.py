@@ -1,0 +1,228 @@
+"""What a catalogue must be able to do. It is the only truth about a gallery; everything else can be rebuilt from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lookalike.errors import ImageError
+from lookalike.filters import Condition
+from lookalike.sources.base import SourceEntry
+from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extracted:
+    """What became of one file: an embedding, known content, or a failure.
+
+    Attributes:
+        entry: The file, with its size and times as they were when it was read.
+        content: SHA-256 of the file (32 bytes); empty where it could not be read.
+        embedding: (D,) float16; None where the content is known already, or on failure.
+        precision: Of the embedding; "" where there is none.
+        width_px: Width of the upright picture; 0 where there is no embedding.
+        height_px: Height likewise.
+        format: Pillow's name of the format.
+        taken_at: ISO 8601, or None.
+        thumbnail: A small JPEG; may be empty.
+        failure: Why the file cannot be used; None where it can.
+    """
+
+    entry: SourceEntry
+    content: bytes
+    embedding: Float16 | None = None
+    precision: str = ""
+    width_px: int = 0
+    height_px: int = 0
+    format: str = ""
+    taken_at: str | None = None
+    thumbnail: bytes = b""
+    failure: ImageError | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changes:
+    """Images that a search engine must add or replace, and keys that it must take out.
+
+    Attributes:
+        keys: (n,) int64.
+        embeddings: (n, D) float16.
+        removed: (r,) int64.
+    """
+
+    keys: Int64
+    embeddings: Float16
+    removed: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder (or bucket) that images come from.
+
+    Attributes:
+        name: Short, unique, stays the same when the folder moves.
+        location: Where it is now.
+        excludes: Glob patterns left out of it.
+    """
+
+    name: str
+    location: str
+    excludes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many files met which fate; the fields of IndexReport."""
+
+    added: int = 0
+    updated: int = 0
+    reused: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.added + other.added,
+            self.updated + other.updated,
+            self.reused + other.reused,
+            self.unchanged + other.unchanged,
+            self.failed + other.failed,
+        )
+
+
+class Scan(Protocol):
+    """A listing of roots held against the records; belongs to one index run."""
+
+    def add(self, root: str, entries: Iterable[SourceEntry]) -> None:
+        """Note files that the listing found."""
+
+    def keep_below(self, root: str, folder: str) -> None:
+        """A folder could not be listed: what is known of it stays as it is."""
+
+    def compare(self, *, retry_failed: bool = False) -> Tally:
+        """Hold the listing against the records: what is unchanged or known to be bad needs no more work."""
+
+    def count_todo(self) -> int:
+        """How many files must be read."""
+
+    def todo(self) -> Iterator[tuple[str, SourceEntry]]:
+        """(root, file) of what must be read, in order of root and path."""
+
+    def apply(self, root: str, results: Sequence[Extracted]) -> Tally:
+        """Write what became of files, in one transaction that is on disk when this returns."""
+
+    def finish(self) -> int:
+        """Take out the records whose file is gone; returns how many."""
+
+
+class Catalogue(Protocol):
+    """Records, embeddings, reducer, labels and failures of one gallery.
+
+    A reader sees one consistent state within ``snapshot()``. Every change that a search engine must follow gets a
+    higher ``generation``.
+    """
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """All reads inside see the same state, whatever others write."""
+
+    def identity(self) -> str:
+        """Names this history of changes; a restored copy gets a new one."""
+
+    def generation(self) -> int:
+        """Number of the last change that engines must follow."""
+
+    def model(self) -> ModelInfo:
+        """The network that made the embeddings."""
+
+    def model_source(self) -> str:
+        """How to find that network again: its name or the path of its file."""
+
+    def count(self) -> int:
+        """How many images there are."""
+
+    def is_empty(self) -> bool:
+        """Whether there is none; unlike ``count`` at no cost."""
+
+    def facts(self) -> dict[str, Any]:
+        """Counts for ``info``: contents, precisions, removed, failures, labels, sizes."""
+
+    def roots(self) -> list[Root]:
+        """All roots, by name."""
+
+    def add_root(self, location: str, excludes: Sequence[str] | None) -> Root:
+        """The root at this location, made where there is none; excludes None keeps those it has."""
+
+    def move_root(self, name: str, location: str) -> None:
+        """The root's folder is at another place now."""
+
+    def widen_root(self, inside: Sequence[Root], location: str) -> None:
+        """Make one root at ``location`` of roots that lie inside it; images keep their ids."""
+
+    def is_known(self, content: bytes) -> bool:
+        """Whether there is an embedding of this content. Safe to call from any thread."""
+
+    def record(self, key: int) -> ImageRecord | None:
+        """The image of that key, where it is present."""
+
+    def records(self, keys: Sequence[int]) -> dict[int, ImageRecord]:
+        """The present images among these keys."""
+
+    def all_records(self, where: Sequence[Condition] = ()) -> Iterator[ImageRecord]:
+        """Present images that fulfil all conditions, by root and path."""
+
+    def keys(self, where: Sequence[Condition] = ()) -> Int64:
+        """Keys of present images that fulfil all conditions, ascending."""
+
+    def keys_of_content(self, content: bytes) -> Int64:
+        """Keys of present images with this content, ascending."""
+
+    def embedding(self, key: int) -> Float16 | None:
+        """(D,) float16 of a present image."""
+
+    def changes(self, since: int, batch: int = 4096) -> Iterator[Changes]:
+        """What engines must follow after generation ``since``."""
+
+    def distinct_embeddings(self, batch: int = 4096) -> Iterator[Float16]:
+        """(n, D) blocks: one row per content that a present image has, in order of arrival."""
+
+    def count_contents(self) -> int:
+        """How many rows ``distinct_embeddings`` has."""
+
+    def reducer(self) -> Reducer | None:
+        """The current reducer; None before the first fit."""
+
+    def set_reducer(self, reducer: Reducer) -> None:
+        """Replace it; engines must follow."""
+
+    def failures(self) -> list[Failure]:
+        """Files that could not be used, by path."""
+
+    def scan(self, roots: Sequence[tuple[Root, str]]) -> AbstractContextManager[Scan]:
+        """Start to hold a listing of (root, what within it) against the records."""
+
+    def add_folder_failure(self, root: str, folder: str, message: str) -> None:
+        """Remember that a folder could not be listed."""
+
+    def add_labels(self, changes: Sequence[tuple[int, str | None]], *, by: str, source: str) -> int:
+        """Append label events (key, label; None takes a label away) as one batch; returns the batch's number."""
+
+    def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
+        """Take back a batch (None: the last one that is in force); returns its number and how many labels it held."""
+
+    def label_counts(self) -> dict[str, int]:
+        """Number of present images by current label, the most frequent first."""
+
+    def label_events(self) -> list[LabelEvent]:
+        """All batches of label events, latest first."""
+
+    def find_paths(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """Keys of the present images at these absolute paths."""
+
+    def check(self) -> list[str]:
+        """Complaints about the store itself; empty when it is sound."""
+
+    def close(self) -> None:
+        """Give back the connection."""

@@ -1,0 +1,399 @@
+"""The catalogue of one gallery in one SQLite file, through ``apsw``.
+
+Readers and short writers may be many, in any process; the one long writer is kept single by the gallery's lock.
+Each public method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import numpy as np
+
+from lookalike.catalogue import labels, reducers, roots, schema
+from lookalike.catalogue.base import Changes, Root
+from lookalike.catalogue.scan import SqliteScan
+from lookalike.catalogue.sql import rows as sql_rows
+from lookalike.catalogue.where import LABEL, compile_where
+from lookalike.errors import GalleryFormatError, GalleryLockedError
+from lookalike.filters import Condition
+from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer, format_id
+
+_RECORD = f"""
+    SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
+           c.format, c.taken_at, i.added_at, {LABEL}
+    FROM images i JOIN contents c ON c.number = i.content JOIN roots r ON r.name = i.root
+"""
+_PAGE_ROWS = 1000
+
+
+class SqliteCatalogue:
+    """See ``catalogue.base.Catalogue``.
+
+    Args:
+        path: Of the file.
+
+    Raises:
+        GalleryNotFoundError: there is no such file.
+        GalleryFormatError: it is no catalogue, damaged, or newer than this version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._db = schema.connect(path)
+        self._db.create_scalar_function("basename", _basename, 1, deterministic=True)
+
+    @classmethod
+    def create(cls, path: Path, model: ModelInfo, model_source: str) -> SqliteCatalogue:
+        """Make an empty catalogue for embeddings of this network and open it."""
+        schema.create(path, {"model": schema.model_to_json(model), "model_source": model_source})
+        return cls(path)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads inside see the same state."""
+        with self._transaction("BEGIN"):
+            yield
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """One write transaction; on disk when the block ends, undone when it raises.
+
+        Raises:
+            GalleryLockedError: another writer did not finish within 2 s.
+        """
+        with self._transaction("BEGIN IMMEDIATE"):
+            yield self._db
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[None]:
+        with self._lock:
+            if self._depth == 0:
+                self._begin(begin)
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                self._depth -= 1
+                if self._depth == 0 and not self._db.get_autocommit():
+                    self._db.execute("ROLLBACK")
+                raise
+            self._depth -= 1
+            if self._depth == 0:
+                self._db.execute("COMMIT")
+
+    def _begin(self, begin: str) -> None:
+        try:
+            self._db.execute(begin)
+        except apsw.BusyError as error:
+            raise GalleryLockedError(f"{self.path.parent} is being written to", hint="try again in a moment") from error
+        except apsw.ReadOnlyError as error:
+            raise GalleryLockedError(f"{self.path.parent} cannot be written to: read-only") from error
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        with self._lock:
+            return sql_rows(self._db, sql, parameters)
+
+    def _value(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        rows = self._rows(sql, parameters)
+        return rows[0][0] if rows else None
+
+    def bump_generation(self) -> int:
+        """The number for a change that engines must follow; inside ``write`` only."""
+        return int(self._value("UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value"))
+
+    # -- what the gallery is ------------------------------------------------------------------------------------
+
+    def _meta(self, name: str) -> Any:
+        value = self._value("SELECT value FROM meta WHERE name = ?", [name])
+        if value is None:
+            raise GalleryFormatError(f"{self.path} has no {name!r}", hint="lookalike doctor says more")
+        return value
+
+    def identity(self) -> str:
+        """Names this history of changes."""
+        return str(self._meta("identity"))
+
+    def generation(self) -> int:
+        """Number of the last change that engines must follow."""
+        return int(self._meta("generation"))
+
+    def model(self) -> ModelInfo:
+        """The network that made the embeddings."""
+        return schema.model_from_json(self._meta("model"))
+
+    def model_source(self) -> str:
+        """The network's name or the path of its file."""
+        return str(self._meta("model_source"))
+
+    def facts(self) -> dict[str, Any]:
+        """Counts for ``info``."""
+        states = dict(self._rows("SELECT state, count(*) FROM images GROUP BY state"))
+        return {
+            "images": states.get("present", 0),
+            "removed": states.get("removed", 0),
+            "contents": self._value("SELECT count(*) FROM contents"),
+            "failures": self._value("SELECT count(*) FROM failures"),
+            "labelled": self._value(f"SELECT count(*) FROM images i WHERE state = 'present' AND {LABEL} IS NOT NULL"),
+            "precisions": dict(self._rows("SELECT precision, count(*) FROM contents GROUP BY precision ORDER BY 1")),
+            "formats": dict(
+                self._rows(
+                    "SELECT c.format, count(*) FROM images i JOIN contents c ON c.number = i.content"
+                    " WHERE i.state = 'present' GROUP BY 1 ORDER BY 2 DESC, 1"
+                )
+            ),
+            "catalogue_bytes": sum(p.stat().st_size for p in self._files()),
+            "format_version": schema.FORMAT_VERSION,
+        }
+
+    def _files(self) -> list[Path]:
+        return [p for end in ("", "-wal") if (p := Path(f"{self.path}{end}")).exists()]
+
+    def roots(self) -> list[Root]:
+        """All roots, by name."""
+        with self._lock:
+            return roots.listed(self._db)
+
+    def add_root(self, location: str, excludes: Sequence[str] | None) -> Root:
+        """The root at this location, made where there is none; excludes None keeps those it has."""
+        with self.write() as db:
+            return roots.add(db, location, excludes)
+
+    def move_root(self, name: str, location: str) -> None:
+        """The root's folder is at another place now."""
+        with self.write() as db:
+            roots.move(db, name, location)
+
+    def widen_root(self, inside: Sequence[Root], location: str) -> None:
+        """Make one root at ``location`` of roots that lie inside it; images keep their ids."""
+        with self.write() as db:
+            roots.widen(db, inside, location)
+
+    # -- images -------------------------------------------------------------------------------------------------
+
+    def is_known(self, content: bytes) -> bool:
+        """Whether there is an embedding of this content."""
+        return bool(self._rows("SELECT 1 FROM contents WHERE hash = ?", [content]))
+
+    def count(self) -> int:
+        """How many images are present."""
+        return int(self._value("SELECT count(*) FROM images WHERE state = 'present'"))
+
+    def is_empty(self) -> bool:
+        """Whether no image is present; unlike ``count`` at no cost."""
+        return not self._rows("SELECT 1 FROM images WHERE state = 'present' LIMIT 1")
+
+    def record(self, key: int) -> ImageRecord | None:
+        """The image of that key, where it is present."""
+        return self.records([key]).get(key)
+
+    def records(self, keys: Sequence[int]) -> dict[int, ImageRecord]:
+        """The present images among these keys."""
+        found = {}
+        for start in range(0, len(keys), _PAGE_ROWS):
+            page = [int(key) for key in keys[start : start + _PAGE_ROWS]]
+            marks = ",".join("?" * len(page))
+            rows = self._rows(f"{_RECORD} WHERE i.state = 'present' AND i.key IN ({marks})", page)
+            found.update({row[0]: _record(row) for row in rows})
+        return found
+
+    def all_records(self, where: Sequence[Condition] = ()) -> Iterator[ImageRecord]:
+        """Present images that fulfil all conditions, by root and path."""
+        sql, parameters = compile_where(where)
+        place: tuple[str, bytes] = ("", b"")
+        while True:
+            rows = self._rows(
+                f"{_RECORD} WHERE {sql} AND (i.root, i.path) > (?, ?) ORDER BY i.root, i.path LIMIT {_PAGE_ROWS}",
+                [*parameters, *place],
+            )
+            yield from map(_record, rows)
+            if len(rows) < _PAGE_ROWS:
+                return
+            place = (rows[-1][1], rows[-1][2])
+
+    def keys(self, where: Sequence[Condition] = ()) -> Int64:
+        """Keys of present images that fulfil all conditions, ascending."""
+        sql, parameters = compile_where(where)
+        rows = self._rows(
+            f"SELECT i.key FROM images i JOIN contents c ON c.number = i.content WHERE {sql} ORDER BY i.key", parameters
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def keys_of_content(self, content: bytes) -> Int64:
+        """Keys of present images with this content, ascending."""
+        rows = self._rows(
+            "SELECT i.key FROM images i JOIN contents c ON c.number = i.content"
+            " WHERE c.hash = ? AND i.state = 'present' ORDER BY i.key",
+            [content],
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def find_paths(self, paths: Sequence[Path]) -> dict[Path, int]:
+        """Keys of the present images at these absolute paths."""
+        found = {}
+        for root in self.roots():
+            for path in paths:
+                if path.is_relative_to(root.location):
+                    relative = os.fsencode(path.relative_to(root.location).as_posix())
+                    key = self._value(
+                        f"SELECT key FROM images i WHERE root = ? AND path = ? AND {schema.PRESENT.format('i')}",
+                        [root.name, relative],
+                    )
+                    if key is not None:
+                        found[path] = key
+        return found
+
+    # -- embeddings ---------------------------------------------------------------------------------------------
+
+    def embedding(self, key: int) -> Float16 | None:
+        """(D,) float16 of a present image."""
+        blob = self._value(
+            "SELECT c.embedding FROM images i JOIN contents c ON c.number = i.content"
+            " WHERE i.key = ? AND i.state = 'present'",
+            [key],
+        )
+        return None if blob is None else _embeddings([blob])[0]
+
+    def changes(self, since: int, batch: int = 4096) -> Iterator[Changes]:
+        """What engines must follow after generation ``since``; read it inside ``snapshot``."""
+        removed: list[Any] = []
+        if since > 0:
+            removed = self._rows("SELECT key FROM images WHERE generation > ? AND state <> 'present'", [since])
+        gone = np.fromiter((row[0] for row in removed), np.int64, len(removed))
+        cursor = self._db.execute(
+            "SELECT i.key, c.embedding FROM images i JOIN contents c ON c.number = i.content"
+            " WHERE i.generation > ? AND i.state = 'present' ORDER BY i.generation, i.key",
+            (since,),
+        )
+        none = np.zeros(0, np.int64)
+        for rows in _batches(cursor, batch):
+            yield Changes(np.array([row[0] for row in rows], np.int64), _embeddings([row[1] for row in rows]), gone)
+            gone = none
+        if len(gone):
+            yield Changes(none, np.zeros((0, 0), np.float16), gone)
+
+    def count_contents(self) -> int:
+        """How many distinct contents the present images have."""
+        return int(self._value("SELECT count(DISTINCT content) FROM images WHERE state = 'present'"))
+
+    def distinct_embeddings(self, batch: int = 4096) -> Iterator[Float16]:
+        """(n, D) blocks: one row per content that a present image has; read it inside ``snapshot``."""
+        cursor = self._db.execute(
+            "SELECT embedding FROM contents c WHERE EXISTS"
+            " (SELECT 1 FROM images i WHERE i.content = c.number AND i.state = 'present') ORDER BY number"
+        )
+        for rows in _batches(cursor, batch):
+            yield _embeddings([row[0] for row in rows])
+
+    def reducer(self) -> Reducer | None:
+        """The current reducer; None before the first fit."""
+        with self._lock:
+            return reducers.current(self._db)
+
+    def set_reducer(self, reducer: Reducer) -> None:
+        """Replace it."""
+        with self.write() as db:
+            reducers.replace(db, reducer)
+            self.bump_generation()
+
+    # -- runs, failures, labels ---------------------------------------------------------------------------------
+
+    def failures(self) -> list[Failure]:
+        """Files that could not be used, by path."""
+        rows = self._rows(
+            "SELECT r.location, f.path, f.stage, f.error, f.message, f.at"
+            " FROM failures f JOIN roots r ON r.name = f.root ORDER BY f.root, f.path"
+        )
+        return [Failure(_absolute(location, path), *rest) for location, path, *rest in rows]
+
+    def add_folder_failure(self, root: str, folder: str, message: str) -> None:
+        """Remember that a folder could not be listed."""
+        with self.write() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO failures VALUES (?, ?, 0, 0, 0, 'list', 'ImageReadError', ?, ?)",
+                (root, os.fsencode(folder), f"the folder cannot be listed: {message}", labels.now()),
+            )
+
+    @contextmanager
+    def scan(self, roots: Sequence[tuple[Root, str]]) -> Iterator[SqliteScan]:
+        """Start to hold a listing of (root, what within it) against the records."""
+        scan = SqliteScan(self, self._db, [(root.name, within) for root, within in roots])
+        try:
+            yield scan
+        finally:
+            scan.close()
+
+    def add_labels(self, changes: Sequence[tuple[int, str | None]], *, by: str, source: str) -> int:
+        """Append label events as one batch; returns its number."""
+        with self.write() as db:
+            return labels.add(db, changes, by=by, source=source)
+
+    def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
+        """Take back a batch (None: the last in force); returns its number and how many labels it held."""
+        with self.write() as db:
+            return labels.undo(db, batch)
+
+    def label_events(self) -> list[LabelEvent]:
+        """All batches of label events, latest first."""
+        with self._lock:
+            return labels.events(self._db)
+
+    def label_counts(self) -> dict[str, int]:
+        """Number of present images by current label, the most frequent first."""
+        sql = f"SELECT {LABEL} AS label FROM images i WHERE i.state = 'present'"
+        grouped = f"SELECT label, count(*) FROM ({sql}) WHERE label IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+        return dict(self._rows(grouped))
+
+    def check(self) -> list[str]:
+        """Complaints of SQLite's own integrity checks; empty when the store is sound."""
+        try:
+            complaints = [str(row[0]) for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
+            complaints += [f"foreign key: {row}" for row in self._rows("PRAGMA foreign_key_check")]
+        except apsw.Error as error:
+            complaints = [str(error)]
+        return complaints
+
+    def close(self) -> None:
+        """Give back the connection."""
+        with self._lock:
+            self._db.close()
+
+
+def _basename(*arguments: Any) -> str:
+    return str(arguments[0]).rsplit("/", 1)[-1]
+
+
+def _batches(cursor: apsw.Cursor, size: int) -> Iterator[list[Any]]:
+    rows = []
+    for row in cursor:
+        rows.append(row)
+        if len(rows) == size:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def _embeddings(blobs: Sequence[bytes]) -> Float16:
+    return np.frombuffer(b"".join(blobs), "<f2").astype(np.float16, copy=False).reshape(len(blobs), -1)
+
+
+def _absolute(location: bytes, path: bytes) -> Path:
+    return Path(os.fsdecode(location)) / os.fsdecode(path)
+
+
+def _record(row: Any) -> ImageRecord:
+    key, root, path, location, content, size, mtime, width, height, image_format, taken, added, label = row
+    relative = os.fsdecode(path)
+    where = _absolute(location, path)
+    return ImageRecord(
+        format_id(key), where, root, relative, content, size, mtime, width, height, image_format, taken, added, label
+    )

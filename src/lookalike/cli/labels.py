@@ -1,0 +1,64 @@
+"""``lookalike labels``: what people said of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lookalike.cli.options import gallery_option, json_option, open_gallery
+from lookalike.cli.output import print_json, print_table, say
+
+
+@click.group()
+def labels() -> None:
+    """Labels: list what was said, bring labels along, take them back."""
+
+
+@labels.command("list")
+@gallery_option
+@json_option
+def list_(gallery: Path | None, as_json: bool) -> None:
+    """Labels with their number of images, and the batches that set them, latest first."""
+    with open_gallery(gallery) as opened:
+        counts, events = opened.label_counts(), opened.label_events()
+    if as_json:
+        print_json({"labels": counts, "events": [event.to_dict() for event in events]})
+        return
+    print_table(("label", "images"), counts.items(), right=("images",))
+    say(f"{len(counts)} labels on {sum(counts.values()):,} images")
+    for event in events:
+        undone = f", taken back {event.undone_at}" if event.undone_at else ""
+        count = sum(event.labels.values())
+        say(f"batch {event.batch}: {count:,} images by {event.by} ({event.source}) {event.at}{undone}")
+
+
+@labels.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@gallery_option
+@click.option("--by", help="Who says so; default: the name of the account.")
+@json_option
+def import_(file: Path, gallery: Path | None, by: str | None, as_json: bool) -> None:
+    """Label images from a CSV FILE with columns path and label."""
+    with open_gallery(gallery) as opened:
+        outcome = opened.import_labels(file, by=by)
+    if as_json:
+        print_json(outcome)
+        return
+    for path in outcome["unknown"]:
+        say(f"not in the gallery: {path}")
+    say(f"labelled {outcome['labelled']:,} images, {len(outcome['unknown']):,} paths are not in the gallery")
+
+
+@labels.command("undo")
+@click.argument("batch", type=int, required=False)
+@gallery_option
+@json_option
+def undo(batch: int | None, gallery: Path | None, as_json: bool) -> None:
+    """Take back a BATCH of labels; without a number, the last one."""
+    with open_gallery(gallery) as opened:
+        number, count = opened.undo_labels(batch)
+    if as_json:
+        print_json({"batch": number, "labels": count})
+    else:
+        say(f"took back batch {number} with {count:,} labels")

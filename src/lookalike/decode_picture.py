@@ -1,0 +1,225 @@
+"""Bytes of a file to an upright 8-bit sRGB picture, with Pillow. Runs in the child process (``decode_worker``) only.
+
+Importing this module and ``set_up`` load everything that needs a file (modules, plugins, profiles): afterwards the
+process may lose the right to open any.
+"""
+
+from __future__ import annotations
+
+import copy  # noqa: F401  Pillow and codecs import these three on first use, which would be too late
+import encodings.ascii
+import encodings.latin_1  # noqa: F401
+import importlib.util
+import io
+import math
+import re
+import warnings
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
+
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,  # noqa: F401
+    GifImagePlugin,  # noqa: F401
+    Image,
+    ImageFile,
+    Jpeg2KImagePlugin,  # noqa: F401
+    JpegImagePlugin,  # noqa: F401
+    MpoImagePlugin,  # noqa: F401
+    PngImagePlugin,  # noqa: F401
+    PpmImagePlugin,  # noqa: F401
+    TiffImagePlugin,  # noqa: F401
+    WebPImagePlugin,  # noqa: F401
+)
+
+from lookalike.decode_colour import to_eight_bit, to_srgb
+
+FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM"]  # MPO comes with JPEG
+THUMBNAIL_PX = 256
+THUMBNAIL_QUALITY = 80
+MAX_EXIF_BYTES = 2**20
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+_TURNS = {  # EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+_ORIENTATION, _EXIF_IFD, _DATE_TIME_ORIGINAL = 0x0112, 0x8769, 0x9003
+_DATE_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
+_FIRST_PHOTO = 1826
+
+
+class Wish(NamedTuple):
+    """What the parent asks for; see DecodeSpec."""
+
+    shapes: tuple[tuple[int, int], ...]
+    interpolation: str
+    crop_fraction: float
+    thumbnail: bool
+
+
+class Picture(NamedTuple):
+    """What goes back: ``pixels`` are (height_px, width_px, 3) uint8; ``original_*`` is the upright file's size."""
+
+    pixels: bytes
+    width_px: int
+    height_px: int
+    original_width_px: int
+    original_height_px: int
+    format: str
+    taken_at: str
+    thumbnail: bytes
+
+
+class Plan(NamedTuple):
+    """How the picture as stored (not turned yet) becomes what was asked for. Sizes are (width, height) in pixels."""
+
+    size: tuple[int, int]  # of the result
+    box: tuple[float, float, float, float]  # left, top, right, bottom of what is shown, as fractions
+    thumbnail: tuple[int, int]
+    cover: tuple[int, int]  # what the whole picture may be shrunk to with neither of the two losing detail
+
+
+def set_up(max_pixels: int) -> None:
+    """Set Pillow's limits, silence its warnings, and register HEIF where the extra is installed."""
+    Image.preinit()
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the processes are the parallelism
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    if importlib.util.find_spec("pillow_heif"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+        FORMATS.append("HEIF")
+
+
+def decode(data: bytes, wish: Wish) -> Picture:
+    """Decode the first picture of a file.
+
+    Raises:
+        Exception: whatever Pillow raises on a damaged file; a bomb is DecompressionBombError or ...Warning.
+    """
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    jpeg = image.format in ("JPEG", "MPO")  # can be decoded at 1/2, 1/4 or 1/8; knows its orientation before that
+    if not jpeg and image.format != "TIFF":  # a TIFF loses its tags when it is loaded, and is turned upright
+        _load(image)
+    exif = _exif(image)
+    taken_at = _taken_at(exif)
+    if image.format == "TIFF":
+        _load(image)
+    turn = _orientation(exif)
+    original, content = image.size, (float(image.width), float(image.height))
+    plan = make_plan(original, turn, wish)
+    if jpeg:
+        drafted = image.draft(None, plan.cover)
+        content = drafted[1][2:] if drafted else content
+        _load(image)
+    base = to_eight_bit(image)
+    # Whole blocks of pixels first, down to no less than twice what is needed: much faster, and as good to the eye.
+    blocks = (max(1, int(content[0] / plan.cover[0] / 2)), max(1, int(content[1] / plan.cover[1] / 2)))
+    if blocks != (1, 1):
+        base, content = base.reduce(blocks), (content[0] / blocks[0], content[1] / blocks[1])
+
+    def render(size: tuple[int, int], box: tuple[float, float, float, float], interpolation: str) -> Image.Image:
+        scaled = (box[0] * content[0], box[1] * content[1], box[2] * content[0], box[3] * content[1])
+        small = to_srgb(base.resize(size, _FILTERS[interpolation], box=scaled), image.info.get("icc_profile"))
+        return small.transpose(_TURNS[turn]) if turn in _TURNS else small
+
+    pixels = render(plan.size, plan.box, wish.interpolation)
+    thumbnail = b""
+    if wish.thumbnail and wish.crop_fraction == 1 and _covers(plan.size, plan.thumbnail):
+        thumbnail = _jpeg(pixels.resize(_upright(plan.thumbnail, turn), Image.Resampling.BILINEAR))
+    elif wish.thumbnail:
+        thumbnail = _jpeg(render(plan.thumbnail, (0, 0, 1, 1), "bilinear"))
+    size = _upright(original, turn)
+    return Picture(pixels.tobytes(), *pixels.size, *size, image.format or "", taken_at, thumbnail)
+
+
+def make_plan(stored: tuple[int, int], turn: int, wish: Wish) -> Plan:
+    """Choose the shape nearest in aspect ratio, the part of the picture that it shows, and the thumbnail's size.
+
+    Args:
+        stored: Width and height as stored, in pixels.
+        turn: EXIF orientation.
+        wish: What was asked for.
+    """
+    width, height = _upright(stored, turn)
+    aspect = math.log(width / height)
+    to_height, to_width = min(wish.shapes, key=lambda shape: abs(math.log(shape[1] / shape[0]) - aspect))
+    shown_x = shown_y = 1.0
+    if wish.crop_fraction < 1:
+        scale = max(to_width / width, to_height / height) / wish.crop_fraction
+        shown_x, shown_y = to_width / width / scale, to_height / height / scale
+    shrink = min(1.0, THUMBNAIL_PX / max(width, height))
+    thumbnail = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    if turn in _SIDEWAYS:
+        to_width, to_height, shown_x, shown_y, thumbnail = to_height, to_width, shown_y, shown_x, thumbnail[::-1]
+    # The thumbnail counts even where none is wanted: the pixels must not depend on that.
+    cover = max(math.ceil(to_width / shown_x), thumbnail[0]), max(math.ceil(to_height / shown_y), thumbnail[1])
+    left, top = (1 - shown_x) / 2, (1 - shown_y) / 2
+    return Plan((to_width, to_height), (left, top, left + shown_x, top + shown_y), thumbnail, cover)
+
+
+def _upright(size: tuple[int, int], turn: int) -> tuple[int, int]:
+    return size[::-1] if turn in _SIDEWAYS else size
+
+
+def _covers(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    return size[0] >= other[0] and size[1] >= other[1]
+
+
+def _load(image: ImageFile.ImageFile) -> None:
+    """Decode the pixels. In a PNG, damage behind the last pixel is forgiven: the picture is whole."""
+    if image.format != "PNG":
+        image.load()
+        return
+    read_rest = image.load_end
+
+    def forgiving() -> None:
+        with suppress(OSError, SyntaxError, ValueError):
+            read_rest()
+
+    image.load_end = forgiving  # type: ignore[method-assign]
+    try:
+        image.load()
+    finally:
+        del image.load_end  # or the picture would hold itself
+
+
+def _exif(image: ImageFile.ImageFile) -> Image.Exif | None:
+    if len(image.info.get("exif") or b"") > MAX_EXIF_BYTES:
+        return None
+    try:
+        return image.getexif()
+    except Exception:  # nobody lost a picture to a bad tag
+        return None
+
+
+def _orientation(exif: Image.Exif | None) -> int:
+    turn = exif.get(_ORIENTATION) if exif is not None else None
+    return turn if turn in _TURNS else 1
+
+
+def _taken_at(exif: Image.Exif | None) -> str:
+    """ISO 8601 from DateTimeOriginal, as in "2024:05:31 23:59:59"; empty where it is absent or impossible."""
+    try:
+        match = _DATE_TIME.match(str(exif.get_ifd(_EXIF_IFD)[_DATE_TIME_ORIGINAL])) if exif is not None else None
+        taken = datetime(*map(int, match.groups())) if match else None  # type: ignore[arg-type]
+    except Exception:
+        return ""
+    return taken.isoformat() if taken and taken.year >= _FIRST_PHOTO else ""
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=THUMBNAIL_QUALITY, subsampling="4:2:0")
+    return out.getvalue()

@@ -1,0 +1,1 @@
+"""Vector search, always rebuildable from the catalogue."""

@@ -1,0 +1,1 @@
+"""Pixels to embeddings: networks, their cards and the runtimes they run on."""

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from lookalike.errors import FilterError
+from lookalike.filters import Condition, parse
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("format = JPEG", [Condition("format", "=", "JPEG", "JPEG")]),
+        ("WIDTH>=1000", [Condition("width", ">=", "1000", 1000)]),
+        ("size < 1.5 MB", [Condition("size", "<", "1.5 MB", 1_500_000)]),
+        ("size < 2KiB", [Condition("size", "<", "2KiB", 2048)]),
+        ("label = big gear", [Condition("label", "=", "big gear", "big gear")]),
+        ("label = 'nuts and bolts'", [Condition("label", "=", "'nuts and bolts'", "nuts and bolts")]),
+        ("label = none", [Condition("label", "=", "none", None)]),
+        ("date = 2024-12", [Condition("date", "=", "2024-12", ("2024-12-01T00:00:00", "2025-01-01T00:00:00"))]),
+        ("taken > 2024", [Condition("taken", ">", "2024", ("2024-01-01T00:00:00", "2025-01-01T00:00:00"))]),
+        ("added = 2024-05-17 10:30", None),
+        ("name ~ land*", [Condition("name", "~", "land*", "land*")]),
+    ],
+)
+def test_single_conditions(expression: str, expected: list[Condition] | None) -> None:
+    parsed = list(parse(expression))
+    assert len(parsed) == 1
+    if expected is not None:
+        assert parsed == expected
+
+
+def test_conditions_are_joined_with_and() -> None:
+    parsed = parse("format = PNG AND path ~ 'and/*' and width > 3")
+    assert [(c.field, c.operator, c.value) for c in parsed] == [
+        ("format", "=", "PNG"),
+        ("path", "~", "and/*"),
+        ("width", ">", 3),
+    ]
+
+
+def test_a_time_means_its_whole_minute() -> None:
+    (condition,) = parse("added = 2024-05-17 10:30")
+    assert condition.value == ("2024-05-17T10:30:00", "2024-05-17T10:31:00")
+
+
+@pytest.mark.parametrize(
+    ("expression", "message", "hint"),
+    [
+        ("widht > 3", "unknown field 'widht'", "did you mean 'width'"),
+        ("colour = red", "unknown field 'colour'", "fields are path"),
+        ("width", "is not 'field operator value'", "for example"),
+        ("width >", "has no value", "for example"),
+        ("width > big", "'big' is no number", "units"),
+        ("width = 3 MB", "'3 MB' is no number", "units"),
+        ("date > yesterday", "'yesterday' is no date", "2024-05"),
+        ("date = 2024-13", "'2024-13' is no date", ""),
+        ("format < PNG", "compared with =, != and ~", ""),
+        ("width ~ 3", "is for text fields", ""),
+        ("width > none", "'none' goes with", ""),
+        ("format = PNG and", "has an empty part", ""),
+        ("and", "has an empty part", ""),
+        ("", "has an empty part", ""),
+        ("label = 'open", "open quote", ""),
+        ("label = 'a' b", "text after the quote", ""),
+    ],
+)
+def test_what_cannot_be_understood_is_named(expression: str, message: str, hint: str) -> None:
+    with pytest.raises(FilterError) as caught:
+        parse(expression)
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
