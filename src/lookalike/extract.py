@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from lookalike.decode import DecoderPool
 from lookalike.errors import ImageDecodeError, ImageError, ModelError
 from lookalike.models.base import Embedder
 from lookalike.sources.base import ImageSource, SourceEntry
-from lookalike.types import DecodedImage, Float32, Pixels
+from lookalike.types import DecodedImage, Pixels
 
 EMBED_BATCH = 32
 _BATCHES_AHEAD = 3  # decoded pictures wait for the network, not the other way round
@@ -43,6 +44,7 @@ def embed_shard(
     max_file_bytes: int,
     readers: int,
     thumbnails: bool = True,
+    regions: bool = False,
 ) -> Iterator[Extracted]:
     """Read, decode and embed files; one result per entry, in their order.
 
@@ -59,6 +61,7 @@ def embed_shard(
         max_file_bytes: Larger files fail.
         readers: Threads that read files and drive decoders; a few more than there are decoders hide slow disks.
         thumbnails: Whether to make them.
+        regions: Whether to pool parts of the pictures too, from the same pass.
     """
 
     def prepare(entry: SourceEntry) -> _Prepared:
@@ -67,7 +70,7 @@ def embed_shard(
     with ThreadPoolExecutor(readers, thread_name_prefix="decode") as threads:
         ahead = _in_order(threads, prepare, entries, EMBED_BATCH * _BATCHES_AHEAD)
         while batch := list(islice(ahead, EMBED_BATCH)):
-            yield from _embed_batch(embedder, batch)
+            yield from _embed_batch(embedder, batch, regions)
 
 
 def _in_order(
@@ -124,9 +127,9 @@ def _waiting(entry: SourceEntry, content: bytes, decoded: DecodedImage, precisio
     )
 
 
-def _embed_batch(embedder: Embedder, batch: Sequence[_Prepared]) -> Iterator[Extracted]:
+def _embed_batch(embedder: Embedder, batch: Sequence[_Prepared], regions: bool) -> Iterator[Extracted]:
     pixels = [item.pixels for item in batch if item.pixels is not None]
-    embedded = iter(_embed_each(embedder, pixels))
+    embedded = iter(_embed_each(embedder, pixels, regions))
     for item in batch:
         if item.pixels is None:
             yield item.result
@@ -137,16 +140,21 @@ def _embed_batch(embedder: Embedder, batch: Sequence[_Prepared]) -> Iterator[Ext
             failure.stage = "embed"
             yield Extracted(item.result.entry, item.result.content, failure=failure)
         else:
-            yield replace(item.result, embedding=outcome.astype(np.float16))
+            yield replace(item.result, **outcome)
 
 
-def _embed_each(embedder: Embedder, pixels: Sequence[Pixels]) -> list[Float32 | ModelError]:
-    """One embedding or error per picture: one picture that the network chokes on does not cost its batch."""
+def _embed_each(embedder: Embedder, pixels: Sequence[Pixels], regions: bool) -> list[dict[str, Any] | ModelError]:
+    """What an Extracted holds of each picture, or an error: one that the network chokes on does not cost its batch."""
     if not pixels:
         return []
     try:
-        return list(embedder.embed(pixels))
+        found = embedder.features(pixels, regions=regions)
     except ModelError as error:
         if len(pixels) == 1:
             return [error]
-        return [outcome for one in pixels for outcome in _embed_each(embedder, [one])]
+        return [outcome for one in pixels for outcome in _embed_each(embedder, [one], regions)]
+    parts = [None] * len(pixels) if found.regions is None else list(found.regions)
+    return [
+        {"embedding": embedding.astype(np.float16), "tap": tap.astype(np.float16), "regions": part}
+        for embedding, tap, part in zip(found.embeddings, found.taps, parts, strict=True)
+    ]

@@ -13,7 +13,7 @@ from lookalike.errors import ImageDecodeError
 from lookalike.sources.base import SourceEntry
 from lookalike.types import ModelInfo
 
-DIM = 8
+DIM, TAP = 8, 4
 MODEL = ModelInfo(
     "toy", DIM, ((32, 32),), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear", 1.0, "mean", "0" * 64, "Apache-2.0"
 )
@@ -33,9 +33,14 @@ def embedding_of(text: str) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=DIM).astype(np.float16)
 
 
+def tap_of(text: str) -> np.ndarray:
+    seed = int.from_bytes(content_of(text)[4:8], "big")
+    return np.random.default_rng(seed).normal(size=TAP).astype(np.float16)
+
+
 def good(file: SourceEntry, text: str, **changes: object) -> Extracted:
     values = {"width_px": 640, "height_px": 480, "format": "JPEG", "taken_at": None, **changes}
-    return Extracted(file, content_of(text), embedding_of(text), "fp32", **values)  # type: ignore[arg-type]
+    return Extracted(file, content_of(text), embedding_of(text), "fp32", tap=tap_of(text), **values)  # type: ignore[arg-type]
 
 
 def bad(file: SourceEntry, error: Exception | None = None) -> Extracted:

@@ -13,7 +13,7 @@ from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import (
     ImageReadError,
 )
-from tests.contract.catalogues import bad, embedding_of, entry, ids, run
+from tests.contract.catalogues import bad, embedding_of, entry, ids, run, tap_of
 
 
 def test_new_files_are_added_and_found_again_unchanged(catalogue: SqliteCatalogue) -> None:
@@ -51,8 +51,9 @@ def test_changed_content_keeps_the_id_and_changes_the_embedding(catalogue: Sqlit
     before = ids(catalogue)
     assert run(catalogue, {"a.jpg": "A2"}, version=2) == (Tally(updated=1), 0)
     assert ids(catalogue) == before
-    stored = catalogue.embedding(int(before["a.jpg"], 16))
+    stored, tap = catalogue.features(int(before["a.jpg"], 16))
     np.testing.assert_array_equal(stored, embedding_of("A2"))
+    np.testing.assert_array_equal(tap, tap_of("A2"))
 
 
 def test_a_touched_file_with_the_same_content_is_unchanged(catalogue: SqliteCatalogue) -> None:

@@ -21,7 +21,7 @@ from lookalike.errors import (
 )
 from lookalike.filters import parse
 from lookalike.types import Reducer, format_id
-from tests.contract.catalogues import DIM, MODEL, bad, content_of, embedding_of, entry, good, ids, run
+from tests.contract.catalogues import DIM, MODEL, bad, content_of, embedding_of, entry, good, ids, run, tap_of
 
 
 def test_engines_are_told_what_changed_since_a_generation(catalogue: SqliteCatalogue) -> None:
@@ -38,6 +38,37 @@ def test_engines_are_told_what_changed_since_a_generation(catalogue: SqliteCatal
     everything = list(catalogue.changes(0, batch=1))
     assert [len(c.keys) for c in everything] == [1, 1]
     np.testing.assert_array_equal(everything[-1].embeddings[0], embedding_of("C"))
+
+
+def test_contents_come_once_each_with_what_the_network_saw(catalogue: SqliteCatalogue) -> None:
+    run(catalogue, {"a.jpg": "A", "b.jpg": "B", "copy.jpg": "A", "gone.jpg": "C"})
+    run(catalogue, {"a.jpg": "A", "b.jpg": "B", "copy.jpg": "A"})
+    with catalogue.snapshot():
+        blocks = list(catalogue.contents(batch=1))
+    assert [len(block.numbers) for block in blocks] == [1, 1]
+    for block, text in zip(blocks, "AB", strict=True):
+        np.testing.assert_array_equal(block.embeddings[0], embedding_of(text))
+        np.testing.assert_array_equal(block.taps[0], tap_of(text))
+    keys, numbers = catalogue.content_numbers()
+    by_path = dict(zip(keys.tolist(), numbers.tolist(), strict=True))
+    number = {path: by_path[int(image_id, 16)] for path, image_id in ids(catalogue).items()}
+    assert number["a.jpg"] == number["copy.jpg"] == blocks[0].numbers[0]
+    assert number["b.jpg"] == blocks[1].numbers[0]
+    np.testing.assert_array_equal(catalogue.contents_of(keys[::-1]), numbers[::-1])
+    assert catalogue.contents_of(np.array([keys.max() + 1], np.int64)).tolist() == [-1]
+
+
+def test_what_was_worked_out_is_kept_replaced_and_dropped(catalogue: SqliteCatalogue) -> None:
+    assert catalogue.derived("calibration") is None
+    generation = catalogue.generation()
+    catalogue.set_derived("calibration", "space-1", b"one")
+    catalogue.set_derived("adaptation", "space-1", b"other")
+    catalogue.set_derived("calibration", "space-2", b"two")
+    assert catalogue.derived("calibration") == ("space-2", b"two")
+    catalogue.set_derived("calibration", "", None)
+    assert catalogue.derived("calibration") is None
+    assert catalogue.derived("adaptation") == ("space-1", b"other")
+    assert catalogue.generation() == generation  # engines have nothing to follow
 
 
 def test_a_snapshot_does_not_see_what_others_write(catalogue: SqliteCatalogue) -> None:

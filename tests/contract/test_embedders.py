@@ -120,6 +120,17 @@ def test_no_images_give_no_rows(embedder: Embedder) -> None:
     assert rows.dtype == np.float32
 
 
+def test_features_are_the_embedding_and_what_the_finer_map_says(embedder: Embedder, images: list[np.ndarray]) -> None:
+    found = embedder.features(images)
+    assert np.allclose(found.embeddings, embedder.embed(images), rtol=1e-4, atol=1e-4)
+    assert found.regions is None
+    for image, tap in zip(images, found.taps, strict=True):
+        finer = embedder.feature_maps(image).stride16
+        assert finer is not None
+        assert np.allclose(tap, np.concatenate([finer.mean((0, 1)), finer.std((0, 1))]), rtol=1e-3, atol=1e-3)
+    assert embedder.features([]).embeddings.shape == (0, embedder.info.dim)
+
+
 def test_images_are_not_changed(embedder: Embedder, images: list[np.ndarray]) -> None:
     before = [image.copy() for image in images]
     embedder.embed(images)

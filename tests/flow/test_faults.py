@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_loses_nothing_it_acknowledged(tmp_path: Path, albu
             acknowledged = len(gallery)
             assert gallery._parts.catalogue.check() == []
             for record in list(gallery.images())[:5]:
-                assert gallery._parts.catalogue.embedding(int(record.id, 16)) is not None
+                assert gallery._parts.catalogue.features(int(record.id, 16)) is not None
     with Gallery.open(where) as gallery:
         report = gallery.index(photos)
         assert report.unchanged == acknowledged

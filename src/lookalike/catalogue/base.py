@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from lookalike.errors import ImageError
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer
+from lookalike.types import Failure, Float16, Float32, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,12 +24,15 @@ class Extracted:
         entry: The file, with its size and times as they were when it was read.
         content: SHA-256 of the file (32 bytes); empty where it could not be read.
         embedding: (D,) float16; None where the content is known already, or on failure.
+        tap: (T,) float16, see ``models.base.Features``; empty where the network has none.
+        regions: (R, D) float32, see ``lookalike.regions``; None where they are not kept.
         precision: Of the embedding; "" where there is none.
         width_px: Width of the upright picture; 0 where there is no embedding.
         height_px: Height likewise.
         format: Pillow's name of the format.
         taken_at: ISO 8601, or None.
         thumbnail: A small JPEG; may be empty.
+        failure: Why the file cannot be used; None where it can.
         failure: Why the file cannot be used; None where it can.
     """
 
@@ -41,6 +46,23 @@ class Extracted:
     taken_at: str | None = None
     thumbnail: bytes = b""
     failure: ImageError | None = None
+    tap: Float16 = field(default_factory=lambda: np.zeros(0, np.float16))
+    regions: Float32 | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contents:
+    """Distinct contents and what the network saw in them.
+
+    Attributes:
+        numbers: (n,) int64, ascending: each content's number, for ever.
+        embeddings: (n, D) float16.
+        taps: (n, T) float16; T is 0 where the network has no finer map.
+    """
+
+    numbers: Int64
+    embeddings: Float16
+    taps: Float16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,17 +201,29 @@ class Catalogue(Protocol):
     def keys_of_content(self, content: bytes) -> Int64:
         """Keys of present images with this content, ascending."""
 
-    def embedding(self, key: int) -> Float16 | None:
-        """(D,) float16 of a present image."""
+    def features(self, key: int) -> tuple[Float16, Float16] | None:
+        """Embedding (D,) and tap (T,) of a present image."""
 
     def changes(self, since: int, batch: int = 4096) -> Iterator[Changes]:
         """What engines must follow after generation ``since``."""
 
-    def distinct_embeddings(self, batch: int = 4096) -> Iterator[Float16]:
-        """(n, D) blocks: one row per content that a present image has, in order of arrival."""
+    def contents(self, batch: int = 4096) -> Iterator[Contents]:
+        """Blocks with one row per content that a present image has, in order of arrival."""
 
     def count_contents(self) -> int:
-        """How many rows ``distinct_embeddings`` has."""
+        """How many rows ``contents`` has."""
+
+    def contents_of(self, keys: Int64) -> Int64:
+        """Number (n,) of the content of each image (n,), -1 for keys without a present image."""
+
+    def content_numbers(self) -> tuple[Int64, Int64]:
+        """Keys (n,) of all present images, ascending, and the number (n,) of each one's content."""
+
+    def derived(self, name: str) -> tuple[str, bytes] | None:
+        """What was worked out about the gallery under this name: the space that it holds for, and its bytes."""
+
+    def set_derived(self, name: str, space: str, data: bytes | None) -> None:
+        """Replace what was worked out under this name; None drops it. Not a change that engines follow."""
 
     def reducer(self) -> Reducer | None:
         """The current reducer; None before the first fit."""

@@ -215,10 +215,9 @@ def _content(db: apsw.Connection, result: Extracted) -> tuple[int, bool]:
     if known is not None:
         return known, False
     assert result.embedding is not None, "a result without failure has known content or an embedding"
-    blob = result.embedding.astype("<f2").tobytes()
     db.execute(
-        "INSERT INTO contents (hash, width_px, height_px, format, taken_at, precision, embedding)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO contents (hash, width_px, height_px, format, taken_at, precision, embedding, tap)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             result.content,
             result.width_px,
@@ -226,7 +225,8 @@ def _content(db: apsw.Connection, result: Extracted) -> tuple[int, bool]:
             result.format,
             result.taken_at,
             result.precision,
-            blob,
+            result.embedding.astype("<f2").tobytes(),
+            result.tap.astype("<f2").tobytes(),
         ),
     )
     return int(db.last_insert_rowid()), True

@@ -13,7 +13,7 @@ import apsw
 from lookalike.errors import GalleryFormatError, GalleryNotFoundError
 from lookalike.types import ModelInfo
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _APPLICATION_ID = 0x6C6F6F6B  # "look"
 _BUSY_MS = 2000
 
@@ -43,7 +43,8 @@ CREATE TABLE contents (
     format TEXT NOT NULL,
     taken_at TEXT,
     precision TEXT NOT NULL,
-    embedding BLOB NOT NULL           -- (D,) float16, little-endian
+    embedding BLOB NOT NULL,          -- (D,) float16, little-endian
+    tap BLOB NOT NULL                 -- (T,) float16 of the finer map; empty where the network has none
 ) STRICT;
 
 CREATE TABLE images (
@@ -84,6 +85,12 @@ CREATE TABLE reducers (
     components BLOB,                  -- (d, D) float32
     variances BLOB NOT NULL           -- (d,) float32
 ) STRICT;
+
+CREATE TABLE derived (                -- what takes long to work out again: calibration and the like
+    name TEXT PRIMARY KEY,
+    space TEXT NOT NULL,              -- what it holds for
+    data BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE label_batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -156,7 +163,8 @@ def connect(path: Path) -> apsw.Connection:
     if found[1] != FORMAT_VERSION:
         connection.close()
         raise GalleryFormatError(
-            f"{path.parent} has format {found[1]}, this version reads {FORMAT_VERSION}", hint="update lookalike"
+            f"{path.parent} has format {found[1]}, this version reads {FORMAT_VERSION}",
+            hint="update lookalike" if found[1] > FORMAT_VERSION else "index the folders into a new gallery",
         )
     return connection
 

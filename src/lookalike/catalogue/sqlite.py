@@ -16,8 +16,8 @@ from typing import Any
 import apsw
 import numpy as np
 
-from lookalike.catalogue import labels, reducers, roots, schema
-from lookalike.catalogue.base import Changes, Root
+from lookalike.catalogue import derived, features, labels, reducers, roots, schema
+from lookalike.catalogue.base import Changes, Contents, Root
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
 from lookalike.catalogue.where import LABEL, compile_where
@@ -253,45 +253,42 @@ class SqliteCatalogue:
 
     # -- embeddings ---------------------------------------------------------------------------------------------
 
-    def embedding(self, key: int) -> Float16 | None:
-        """(D,) float16 of a present image."""
-        blob = self._value(
-            "SELECT c.embedding FROM images i JOIN contents c ON c.number = i.content"
-            " WHERE i.key = ? AND i.state = 'present'",
-            [key],
-        )
-        return None if blob is None else _embeddings([blob])[0]
+    def features(self, key: int) -> tuple[Float16, Float16] | None:
+        """Embedding (D,) and tap (T,) of a present image."""
+        with self._lock:
+            return features.of_image(self._db, key)
 
     def changes(self, since: int, batch: int = 4096) -> Iterator[Changes]:
         """What engines must follow after generation ``since``; read it inside ``snapshot``."""
-        removed: list[Any] = []
-        if since > 0:
-            removed = self._rows("SELECT key FROM images WHERE generation > ? AND state <> 'present'", [since])
-        gone = np.fromiter((row[0] for row in removed), np.int64, len(removed))
-        cursor = self._db.execute(
-            "SELECT i.key, c.embedding FROM images i JOIN contents c ON c.number = i.content"
-            " WHERE i.generation > ? AND i.state = 'present' ORDER BY i.generation, i.key",
-            (since,),
-        )
-        none = np.zeros(0, np.int64)
-        for rows in _batches(cursor, batch):
-            yield Changes(np.array([row[0] for row in rows], np.int64), _embeddings([row[1] for row in rows]), gone)
-            gone = none
-        if len(gone):
-            yield Changes(none, np.zeros((0, 0), np.float16), gone)
+        return features.changes(self._db, since, batch)
+
+    def contents(self, batch: int = 4096) -> Iterator[Contents]:
+        """One row per content that a present image has; read it inside ``snapshot``."""
+        return features.contents(self._db, batch)
 
     def count_contents(self) -> int:
         """How many distinct contents the present images have."""
         return int(self._value("SELECT count(DISTINCT content) FROM images WHERE state = 'present'"))
 
-    def distinct_embeddings(self, batch: int = 4096) -> Iterator[Float16]:
-        """(n, D) blocks: one row per content that a present image has; read it inside ``snapshot``."""
-        cursor = self._db.execute(
-            "SELECT embedding FROM contents c WHERE EXISTS"
-            " (SELECT 1 FROM images i WHERE i.content = c.number AND i.state = 'present') ORDER BY number"
-        )
-        for rows in _batches(cursor, batch):
-            yield _embeddings([row[0] for row in rows])
+    def contents_of(self, keys: Int64) -> Int64:
+        """Number of the content of each image, -1 for keys without a present image."""
+        with self._lock:
+            return features.contents_of(self._db, keys)
+
+    def content_numbers(self) -> tuple[Int64, Int64]:
+        """Keys of all present images, ascending, and the number of each one's content."""
+        with self._lock:
+            return features.content_numbers(self._db)
+
+    def derived(self, name: str) -> tuple[str, bytes] | None:
+        """What was worked out about the gallery under this name: its space and its bytes."""
+        with self._lock:
+            return derived.get(self._db, name)
+
+    def set_derived(self, name: str, space: str, data: bytes | None) -> None:
+        """Replace what was worked out under this name; None drops it."""
+        with self.write() as db:
+            derived.put(db, name, space, data)
 
     def reducer(self) -> Reducer | None:
         """The current reducer; None before the first fit."""
@@ -369,21 +366,6 @@ class SqliteCatalogue:
 
 def _basename(*arguments: Any) -> str:
     return str(arguments[0]).rsplit("/", 1)[-1]
-
-
-def _batches(cursor: apsw.Cursor, size: int) -> Iterator[list[Any]]:
-    rows = []
-    for row in cursor:
-        rows.append(row)
-        if len(rows) == size:
-            yield rows
-            rows = []
-    if rows:
-        yield rows
-
-
-def _embeddings(blobs: Sequence[bytes]) -> Float16:
-    return np.frombuffer(b"".join(blobs), "<f2").astype(np.float16, copy=False).reshape(len(blobs), -1)
 
 
 def _absolute(location: bytes, path: bytes) -> Path:

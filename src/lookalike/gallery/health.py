@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import SpaceMismatchError
+from lookalike.gallery.follow import synced
 from lookalike.gallery.ingest import fit_if_due
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.gallery.query import synced
 from lookalike.types import ImageRecord, space_of
 
 _PROGRESS_EVERY = 1000

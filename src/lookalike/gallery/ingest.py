@@ -14,8 +14,8 @@ from lookalike import reduce
 from lookalike.catalogue.base import Catalogue, Extracted, Root, Scan, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
+from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.gallery.query import synced
 from lookalike.results import IndexReport
 from lookalike.sources.base import SourceEntry, Unlistable
 from lookalike.sources.folder import FolderSource
@@ -88,8 +88,8 @@ def fit_if_due(parts: Parts, progress: Progress, *, force: bool = False) -> bool
         return False
     moments = reduce.Moments(catalogue.model().dim)
     with catalogue.snapshot():
-        for block in catalogue.distinct_embeddings():
-            moments.add(block)
+        for block in catalogue.contents():
+            moments.add(block.embeddings)
             progress("learn what varies", moments.n, count)
     catalogue.set_reducer(reduce.fit(moments, dim=DEFAULT_DIM, power=old.power if old else 0.0))
     return True

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from lookalike import reduce
-from lookalike.catalogue.base import Changes
-from lookalike.engines.base import NO_KEY, EngineState, SearchEngine
+from lookalike.engines.base import NO_KEY
 from lookalike.errors import EmptyGalleryError, ImageError, ImageNotFoundError, ImageReadError, SettingError, ShapeError
 from lookalike.filters import Condition, parse
+from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
 from lookalike.results import Match, SearchResult
-from lookalike.types import DecodedImage, Float32, ImageRecord, Int64, Reducer, format_id, parse_id, space_of
+from lookalike.types import DecodedImage, Float32, ImageRecord, Int64, format_id, parse_id
 
 SHORTLIST = 500  # how many the engine hands over for the dial to put in order
 _SCORE_DECIMALS = 6  # what differs less is a tie, decided by id, so that the order is the same everywhere
@@ -96,8 +96,9 @@ def similar(parts: Parts, image_id: str, ask: Ask) -> SearchResult:
     key = parse_id(record.id)
     assert key is not None
     with timer.stage("search"):
-        embedding = parts.catalogue.embedding(key)
-        assert embedding is not None
+        features = parts.catalogue.features(key)
+        assert features is not None
+        embedding = features[0]
         own = parts.catalogue.keys_of_content(bytes.fromhex(record.content))
         matches = _rank(parts, embedding.astype(np.float32), ask, own=own[own != key], without=key)
     thumbnail = parts.thumbnails.get(bytes.fromhex(record.content)) or b""
@@ -127,49 +128,6 @@ def vectors(parts: Parts) -> tuple[list[str], Float32]:
             return [], np.zeros((0, 0), np.float32)
         engine, _ = synced(parts)
         return [format_id(int(key)) for key in keys], engine.vectors(keys)
-
-
-# -- the engine follows the catalogue ---------------------------------------------------------------------------
-
-
-def synced(parts: Parts) -> tuple[SearchEngine, Reducer]:
-    """The engine, holding exactly what the catalogue holds now, and the reducer that made its vectors."""
-    with parts.lock, parts.catalogue.snapshot():
-        catalogue, engine = parts.catalogue, parts.engine
-        generation = catalogue.generation()
-        if parts.followed is not None and parts.followed[0] == engine.state.generation == generation:
-            return engine, parts.followed[1]
-        reducer = catalogue.reducer() or _interim(parts)
-        space = f"{space_of(catalogue.model(), reducer)}-{catalogue.identity()}"
-        if engine.state.space != space or engine.state.generation > generation:
-            engine.clear()
-        is_behind = engine.state.generation < generation
-        if is_behind:
-            for change in catalogue.changes(engine.state.generation):
-                _follow(engine, reducer, change)
-        if is_behind or not parts.index_ready:
-            engine.commit(EngineState(space, generation))
-            parts.index_ready = True
-        parts.followed = generation, reducer
-        return engine, reducer
-
-
-def _follow(engine: SearchEngine, reducer: Reducer, change: Changes) -> None:
-    if len(change.removed):
-        engine.delete(change.removed)
-    if len(change.keys):
-        engine.upsert(change.keys, reduce.transform(reducer, change.embeddings))
-
-
-def _interim(parts: Parts) -> Reducer:
-    """Before the first fit: centred embeddings; the centre is kept until the gallery has doubled."""
-    count = parts.catalogue.count_contents()
-    if parts.interim is None or count >= 2 * parts.interim.fitted_on:
-        moments = reduce.Moments(parts.catalogue.model().dim)
-        for block in parts.catalogue.distinct_embeddings():
-            moments.add(block)
-        parts.interim = reduce.centre_only(moments)
-    return parts.interim
 
 
 # -- ranking ----------------------------------------------------------------------------------------------------

@@ -22,6 +22,22 @@ class FeatureMaps:
     stride16: Float32 | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What one pass of the network gives for n images.
+
+    Attributes:
+        embeddings: (n, D) float32, finite, not normalised.
+        taps: (n, T) float32: mean and standard deviation of each channel of the stride-16 map over all places, which
+            tells one thing from another of its kind; T is 0 where the network has no such map.
+        regions: (n, R, D) float32, see ``lookalike.regions``; None where they were not asked for.
+    """
+
+    embeddings: Float32
+    taps: Float32
+    regions: Float32 | None = None
+
+
 class Embedder(Protocol):
     """Pixels to embeddings. One network at one precision, ready to run; safe to call from one thread at a time."""
 
@@ -40,6 +56,17 @@ class Embedder(Protocol):
 
         Raises:
             ModelError: the network gave values that are not finite, or not D of them.
+        """
+
+    def features(self, images: Sequence[Pixels], *, regions: bool = False) -> Features:
+        """Embeddings of images and what else the same pass gives; a row does not depend on the other images.
+
+        Args:
+            images: As for ``embed``.
+            regions: Whether to pool parts of the images too.
+
+        Raises:
+            ModelError: as for ``embed``, or regions are asked of a network that gives no map.
         """
 
     def feature_maps(self, image: Pixels) -> FeatureMaps:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lookalike.errors import ModelError, ShapeError
-from lookalike.models.base import FeatureMaps
+from lookalike.models.base import FeatureMaps, Features
 from lookalike.models.graph import EMBEDDING, FINAL, STRIDE16
 from lookalike.models.runtimes import Runtime
 from lookalike.types import Float32, ModelInfo, Pixels
@@ -46,16 +46,44 @@ class NetworkEmbedder:
 
     def embed(self, images: Sequence[Pixels]) -> Float32:
         """Embeddings (n, D) float32 of images (h, w, 3) uint8, each in one of ``info.shapes``."""
+        rows = np.empty((len(images), self.info.dim), np.float32)
+        for i, (row,) in enumerate(self._run(images, (EMBEDDING,))):
+            rows[i] = self._checked(row)
+        return rows
+
+    def features(self, images: Sequence[Pixels], *, regions: bool = False) -> Features:
+        """See ``Embedder``; images as for ``embed``."""
+        maps = tuple(name for name in self._maps if name == STRIDE16 or regions)
+        if regions and FINAL not in maps:
+            raise ModelError(
+                f"{self.info.name} gives no map to pool regions from", hint="name one in the card's outputs"
+            )
+        rows, taps, parts = [], [], []
+        for embedding, *found in self._run(images, (EMBEDDING, *maps)):
+            by_name = dict(zip(maps, found, strict=True))
+            rows.append(self._checked(embedding))
+            taps.append(_tap(by_name[STRIDE16][0]) if STRIDE16 in by_name else np.zeros(0, np.float32))
+            if regions:
+                from lookalike.regions import pool_regions
+
+                parts.append(pool_regions(by_name[FINAL][0]))
+        if not rows:
+            return Features(np.empty((0, self.info.dim), np.float32), np.empty((0, 0), np.float32))
+        self._check_finite(np.stack(taps))
+        return Features(np.stack(rows), np.stack(taps), np.stack(parts) if regions else None)
+
+    def _run(self, images: Sequence[Pixels], outputs: tuple[str, ...]) -> list[list[Float32]]:
         for image in images:
             self._check_image(image)
-        rows = np.empty((len(images), self.info.dim), np.float32)
-        for i, (row,) in enumerate(self._runtime.run(images, (EMBEDDING,))):
-            if row.shape != (1, self.info.dim):
-                got, expected = row.shape[1:], self.info.dim
-                raise ModelError(f"{self.info.name} gave an embedding of shape {got}, its card says dim {expected}")
-            rows[i] = row[0]
-        self._check_finite(rows)
-        return rows
+        return self._runtime.run(images, outputs)
+
+    def _checked(self, row: Float32) -> Float32:
+        if row.shape != (1, self.info.dim):
+            got, expected = row.shape[1:], self.info.dim
+            raise ModelError(f"{self.info.name} gave an embedding of shape {got}, its card says dim {expected}")
+        self._check_finite(row)
+        only: Float32 = row[0]
+        return only
 
     def feature_maps(self, image: Pixels) -> FeatureMaps:
         """The maps of one image (h, w, 3) uint8 in one of ``info.shapes``."""
@@ -85,3 +113,9 @@ class NetworkEmbedder:
         if not np.isfinite(array).all():
             hint = "try --precision fp32" if self.precision != "fp32" else ""
             raise ModelError(f"{self.info.name} gave values that are not finite", hint=hint)
+
+
+def _tap(stride16: Float32) -> Float32:
+    """Mean and standard deviation (2C,) of each channel of a map (C, h, w)."""
+    places = stride16.reshape(len(stride16), -1)
+    return np.concatenate([places.mean(axis=1), places.std(axis=1)])
