@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.gallery import Gallery
-    from lookalike.results import IndexReport, Match, SearchResult
+    from lookalike.results import EvalReport, IndexReport, Match, SearchResult
     from lookalike.settings import Settings
     from lookalike.types import Failure, ImageRecord, ModelInfo, Reducer
 
@@ -27,6 +27,7 @@ _HOMES = {
     "LookalikeError": "lookalike.errors",
     "Failure": "lookalike.types",
     "ImageRecord": "lookalike.types",
+    "EvalReport": "lookalike.results",
     "IndexReport": "lookalike.results",
     "Match": "lookalike.results",
     "ModelInfo": "lookalike.types",
@@ -35,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "EvalReport",
     "Failure",
     "Gallery",
     "ImageRecord",

@@ -30,6 +30,9 @@ __all__ = ["Decoder", "DecoderPool", "default_command", "is_image_head", "is_ima
 START_SECONDS = 60.0
 MAX_THUMBNAIL_BYTES = 256 * 2**10
 MAX_SIDE_PX = 8192  # of what a network may ask for
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+Box = tuple[float, float, float, float]
 
 _BOOT = "import sys; sys.path[:0] = sys.argv[1:-3]; from lookalike.decode_worker import main; main(sys.argv[-3:])"
 _FORMAT = re.compile(rb"[A-Z0-9]{1,16}")
@@ -65,21 +68,24 @@ class Decoder:
         with self._lock:
             self._running()
 
-    def decode(self, data: bytes, spec: DecodeSpec, *, thumbnail: bool = True) -> DecodedImage:
+    def decode(self, data: bytes, spec: DecodeSpec, *, thumbnail: bool = True, box: Box | None = None) -> DecodedImage:
         """Decode the first picture of a file, upright, to one of the shapes of ``spec``.
 
         Args:
             data: The whole file.
             spec: What the network wants.
             thumbnail: Also make a JPEG of at most 256 px on the long side. The pixels do not depend on it.
+            box: x0, y0, x1, y1, fractions of the upright picture: only this part is looked at, at its full resolution;
+                shape, crop and thumbnail are those of the part, ``width_px`` and ``height_px`` those of the whole.
 
         Raises:
             ImageDecodeError: the bytes are damaged, no supported image, or made the decoder crash.
             ImageTooLargeError: more bytes, pixels, time or memory than the settings allow.
-            SettingError: ``spec`` asks for something impossible.
+            SettingError: ``spec`` or ``box`` asks for something impossible.
             LookalikeError: no child can be started, or this decoder is closed.
         """
-        request = _request(len(data), spec, thumbnail)
+        request = _request(len(data), spec, thumbnail, WHOLE if box is None else box)
+        boxed = box is not None
         if not data:
             raise ImageDecodeError("the file is empty")
         if len(data) > self._settings.max_file_bytes:
@@ -87,12 +93,12 @@ class Decoder:
             raise ImageTooLargeError(f"{len(data):,} bytes; the limit is {limit:,} (setting max_file_bytes)")
         with self._lock:
             try:
-                return self._attempt(request, data, spec, thumbnail)
+                return self._attempt(request, data, spec, thumbnail, boxed)
             except _LostError as lost:
                 if not lost.doubtful:
                     raise lost.verdict from None
             try:  # the child had served others, and one of those may have damaged it: a new child's word counts
-                return self._attempt(request, data, spec, thumbnail)
+                return self._attempt(request, data, spec, thumbnail, boxed)
             except _LostError as lost:
                 raise lost.verdict from None
 
@@ -128,8 +134,8 @@ class Decoder:
         child, self._child = self._child, None
         return child.stop(patience_s) if child else (0, "")
 
-    def _attempt(self, request: bytes, data: bytes, spec: DecodeSpec, thumbnail: bool) -> DecodedImage:
-        """One exchange with the child; raises an ImageError, or _LostError where the child is of no more use."""
+    def _attempt(self, request: bytes, data: bytes, spec: DecodeSpec, thumbnail: bool, boxed: bool) -> DecodedImage:
+        """One exchange with the child; raises what was wrong, or _LostError where the child is of no more use."""
         child = self._running()
         doubtful = child.served > 0
         child.served += 1
@@ -139,7 +145,7 @@ class Decoder:
             with child.deadline(self._settings.decode_seconds):
                 child.send(request)
                 child.send(data)
-                answer = _read_answer(child, spec, thumbnail, self._settings.max_pixels)
+                answer = _read_answer(child, spec, thumbnail, self._settings.max_pixels, boxed)
         except (TimeoutError, _ViolationError, ChildEndedError) as failure:
             verdict = self._obituary(failure)
             raise _LostError(verdict, doubtful and not isinstance(failure, TimeoutError)) from None
@@ -157,7 +163,7 @@ class Decoder:
         """Wait until the child is ready. Where it never will be, that is no fault of the image."""
         try:
             with child.deadline(START_SECONDS):
-                if _read_answer(child, DecodeSpec(()), False, 0) != (wire.READY, ""):
+                if _read_answer(child, DecodeSpec(()), False, 0, False) != (wire.READY, ""):
                     raise _ViolationError("no greeting")
         except (TimeoutError, _ViolationError, ChildEndedError) as failure:
             returncode, said = self._drop(patience_s=1)
@@ -188,7 +194,13 @@ class Decoder:
         return ImageDecodeError(f"the decoder ended without an answer (exit code {returncode}) {said}".rstrip())
 
     def _refusal(self, status: int, message: str) -> ImageError:
-        """The error for a file that the child refused."""
+        """The error for a file that the child refused.
+
+        Raises:
+            SettingError: it is not the file's fault.
+        """
+        if status == wire.TOO_SMALL:
+            raise SettingError(message, hint="choose a larger part of the picture")
         if status == wire.TOO_LARGE:
             return ImageTooLargeError(f"{message}; the limit is {self._settings.max_pixels:,} (setting max_pixels)")
         if status == wire.OUT_OF_MEMORY:
@@ -219,11 +231,11 @@ class DecoderPool:
         for decoder in self._decoders[:count]:
             decoder.start()
 
-    def decode(self, data: bytes, spec: DecodeSpec, *, thumbnail: bool = True) -> DecodedImage:
+    def decode(self, data: bytes, spec: DecodeSpec, *, thumbnail: bool = True, box: Box | None = None) -> DecodedImage:
         """As Decoder.decode, from any number of threads."""
         decoder = self._free.get()
         try:
-            return decoder.decode(data, spec, thumbnail=thumbnail)
+            return decoder.decode(data, spec, thumbnail=thumbnail, box=box)
         finally:
             self._free.put(decoder)
 
@@ -254,7 +266,7 @@ class _ViolationError(Exception):
     """The child said something that it never says."""
 
 
-def _request(n_bytes: int, spec: DecodeSpec, thumbnail: bool) -> bytes:
+def _request(n_bytes: int, spec: DecodeSpec, thumbnail: bool, box: Box) -> bytes:
     sides = [side for shape in spec.shapes for side in shape]
     if not 1 <= len(spec.shapes) <= 1000 or not all(1 <= side <= MAX_SIDE_PX for side in sides):
         raise SettingError(f"decode: shapes {spec.shapes!r} are none, too many, or not within 1 to {MAX_SIDE_PX} px")
@@ -262,18 +274,21 @@ def _request(n_bytes: int, spec: DecodeSpec, thumbnail: bool) -> bytes:
         raise SettingError(f"decode: interpolation {spec.interpolation!r} is none of {wire.INTERPOLATIONS}")
     if not 0.1 <= spec.crop_fraction <= 1:
         raise SettingError(f"decode: crop_fraction {spec.crop_fraction!r} is not within 0.1 to 1")
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
+        raise SettingError(f"decode: box {box!r} is empty or does not lie inside the picture")
     interpolation = wire.INTERPOLATIONS.index(spec.interpolation)
-    head = (wire.MAGIC, thumbnail, interpolation, len(spec.shapes), spec.crop_fraction, n_bytes)
+    head = (wire.MAGIC, thumbnail, interpolation, len(spec.shapes), spec.crop_fraction, *box, n_bytes)
     return b"".join((wire.REQUEST.pack(*head), *(wire.SHAPE.pack(*shape) for shape in spec.shapes)))
 
 
 def _read_answer(
-    child: ChildProcess, spec: DecodeSpec, thumbnail: bool, max_pixels: int
+    child: ChildProcess, spec: DecodeSpec, thumbnail: bool, max_pixels: int, boxed: bool
 ) -> DecodedImage | tuple[int, str]:
     """The child's answer: a picture, or a status and a message. Everything is checked before it is believed."""
     head = wire.ANSWER.unpack(child.receive(wire.ANSWER.size))
     magic, status, height, width, original_height, original_width, *lengths = head
-    if magic != wire.MAGIC or status > wire.OUT_OF_MEMORY:
+    if magic != wire.MAGIC or status > (wire.TOO_SMALL if boxed else wire.OUT_OF_MEMORY):
         raise _ViolationError("not its language")
     n_name, n_taken_at, n_message, n_thumbnail = lengths
     if status != wire.DECODED:

@@ -51,9 +51,14 @@ _TURNS = {  # EXIF orientation
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)
+_FROM_RIGHT, _FROM_BELOW = (2, 3, 7, 8), (3, 4, 6, 7)  # which stored axes then run the other way
 _ORIENTATION, _EXIF_IFD, _DATE_TIME_ORIGINAL = 0x0112, 0x8769, 0x9003
 _DATE_TIME = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)", re.ASCII)
 _FIRST_PHOTO = 1826
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+LEAST_BOX_PX = 8  # of either side of a box: what shows less is no picture
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom as fractions
 
 
 class Wish(NamedTuple):
@@ -63,6 +68,11 @@ class Wish(NamedTuple):
     interpolation: str
     crop_fraction: float
     thumbnail: bool
+    box: Box = WHOLE  # the part of the upright picture that is meant; the rest is as if it were not there
+
+
+class SmallBoxError(ValueError):
+    """The box covers next to nothing of this picture, or is none."""
 
 
 class Picture(NamedTuple):
@@ -82,7 +92,8 @@ class Plan(NamedTuple):
     """How the picture as stored (not turned yet) becomes what was asked for. Sizes are (width, height) in pixels."""
 
     size: tuple[int, int]  # of the result
-    box: tuple[float, float, float, float]  # left, top, right, bottom of what is shown, as fractions
+    box: Box  # what is shown
+    meant: Box  # the wish's box, which the thumbnail shows
     thumbnail: tuple[int, int]
     cover: tuple[int, int]  # what the whole picture may be shrunk to with neither of the two losing detail
 
@@ -129,7 +140,7 @@ def decode(data: bytes, wish: Wish) -> Picture:
     if blocks != (1, 1):
         base, content = base.reduce(blocks), (content[0] / blocks[0], content[1] / blocks[1])
 
-    def render(size: tuple[int, int], box: tuple[float, float, float, float], interpolation: str) -> Image.Image:
+    def render(size: tuple[int, int], box: Box, interpolation: str) -> Image.Image:
         scaled = (box[0] * content[0], box[1] * content[1], box[2] * content[0], box[3] * content[1])
         small = to_srgb(base.resize(size, _FILTERS[interpolation], box=scaled), image.info.get("icc_profile"))
         return small.transpose(_TURNS[turn]) if turn in _TURNS else small
@@ -139,7 +150,7 @@ def decode(data: bytes, wish: Wish) -> Picture:
     if wish.thumbnail and wish.crop_fraction == 1 and _covers(plan.size, plan.thumbnail):
         thumbnail = _jpeg(pixels.resize(_upright(plan.thumbnail, turn), Image.Resampling.BILINEAR))
     elif wish.thumbnail:
-        thumbnail = _jpeg(render(plan.thumbnail, (0, 0, 1, 1), "bilinear"))
+        thumbnail = _jpeg(render(plan.thumbnail, plan.meant, "bilinear"))
     size = _upright(original, turn)
     return Picture(pixels.tobytes(), *pixels.size, *size, image.format or "", taken_at, thumbnail)
 
@@ -147,12 +158,17 @@ def decode(data: bytes, wish: Wish) -> Picture:
 def make_plan(stored: tuple[int, int], turn: int, wish: Wish) -> Plan:
     """Choose the shape nearest in aspect ratio, the part of the picture that it shows, and the thumbnail's size.
 
+    The wish's box is taken for the whole picture.
+
     Args:
         stored: Width and height as stored, in pixels.
         turn: EXIF orientation.
         wish: What was asked for.
+
+    Raises:
+        SmallBoxError: less than ``LEAST_BOX_PX`` of the picture lies in the box.
     """
-    width, height = _upright(stored, turn)
+    width, height = _box_size(_upright(stored, turn), wish.box)
     aspect = math.log(width / height)
     to_height, to_width = min(wish.shapes, key=lambda shape: abs(math.log(shape[1] / shape[0]) - aspect))
     shown_x = shown_y = 1.0
@@ -163,10 +179,38 @@ def make_plan(stored: tuple[int, int], turn: int, wish: Wish) -> Plan:
     thumbnail = (max(1, round(width * shrink)), max(1, round(height * shrink)))
     if turn in _SIDEWAYS:
         to_width, to_height, shown_x, shown_y, thumbnail = to_height, to_width, shown_y, shown_x, thumbnail[::-1]
+    x0, y0, x1, y1 = meant = _stored_box(wish.box, turn)
+    across, down = x1 - x0, y1 - y0
     # The thumbnail counts even where none is wanted: the pixels must not depend on that.
-    cover = max(math.ceil(to_width / shown_x), thumbnail[0]), max(math.ceil(to_height / shown_y), thumbnail[1])
-    left, top = (1 - shown_x) / 2, (1 - shown_y) / 2
-    return Plan((to_width, to_height), (left, top, left + shown_x, top + shown_y), thumbnail, cover)
+    cover = (
+        max(math.ceil(to_width / (shown_x * across)), math.ceil(thumbnail[0] / across)),
+        max(math.ceil(to_height / (shown_y * down)), math.ceil(thumbnail[1] / down)),
+    )
+    left, top = x0 + (1 - shown_x) / 2 * across, y0 + (1 - shown_y) / 2 * down
+    shown = (left, top, left + shown_x * across, top + shown_y * down)
+    return Plan((to_width, to_height), shown, meant, thumbnail, cover)
+
+
+def _box_size(size: tuple[int, int], box: Box) -> tuple[float, float]:
+    """Width and height of a box in an upright picture, in pixels."""
+    x0, y0, x1, y1 = box
+    width, height = (x1 - x0) * size[0], (y1 - y0) * size[1]
+    if box != WHOLE and not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1 and min(width, height) >= LEAST_BOX_PX):
+        shown = ",".join(f"{side:g}" for side in box)
+        raise SmallBoxError(f"box {shown} covers {width:.3g} x {height:.3g} px of {size[0]} x {size[1]}")
+    return width, height
+
+
+def _stored_box(box: Box, turn: int) -> Box:
+    """Where a box of the upright picture lies in the picture as it is stored."""
+    x0, y0, x1, y1 = box
+    if turn in _SIDEWAYS:
+        x0, y0, x1, y1 = y0, x0, y1, x1
+    if turn in _FROM_RIGHT:
+        x0, x1 = 1 - x1, 1 - x0
+    if turn in _FROM_BELOW:
+        y0, y1 = 1 - y1, 1 - y0
+    return x0, y0, x1, y1
 
 
 def _upright(size: tuple[int, int], turn: int) -> tuple[int, int]:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from lookalike.decode_picture import Picture, Wish
 
 MAGIC = b"LKD1"
-REQUEST = struct.Struct("<4sBBHdQ")  # magic, wants a thumbnail, interpolation, number of shapes, crop, bytes
+REQUEST = struct.Struct("<4sBBHd4dQ")  # magic, wants a thumbnail, interpolation, number of shapes, crop, box, bytes
 SHAPE = struct.Struct("<HH")  # height, width
 ANSWER = struct.Struct("<4sBHHIIBBHI")  # magic, status, pixels' height and width, original's, lengths of the rest
 INTERPOLATIONS = ("bilinear", "bicubic")
 
-READY, DECODED, DAMAGED, TOO_LARGE, NEEDS_HEIF, OUT_OF_MEMORY = range(6)
+READY, DECODED, DAMAGED, TOO_LARGE, NEEDS_HEIF, OUT_OF_MEMORY, TOO_SMALL = range(7)
 MAX_MESSAGE_BYTES = 500
 GRACE_S = 5  # the parent stops a child that is late; this is for a child whose parent is gone
 
@@ -74,6 +74,10 @@ def _serve(data: bytes, wish: Wish) -> tuple[bytes, ...]:
 def _verdict(error: BaseException, data: bytes) -> tuple[int, str]:
     from PIL import Image, UnidentifiedImageError
 
+    from lookalike.decode_picture import SmallBoxError
+
+    if isinstance(error, SmallBoxError):
+        return TOO_SMALL, str(error)
     if isinstance(error, MemoryError):
         return OUT_OF_MEMORY, ""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
@@ -106,14 +110,14 @@ def _read_request(requests: BinaryIO) -> tuple[bytes, Wish] | None:
     head = requests.read(REQUEST.size)
     if len(head) < REQUEST.size:
         return None
-    magic, thumbnail, interpolation, n_shapes, crop_fraction, n_bytes = REQUEST.unpack(head)
+    magic, thumbnail, interpolation, n_shapes, crop_fraction, *box, n_bytes = REQUEST.unpack(head)
     if magic != MAGIC:
         raise SystemExit("lookalike.decode_worker speaks only with lookalike.decode")
     shapes = tuple(SHAPE.iter_unpack(requests.read(n_shapes * SHAPE.size)))
     data = requests.read(n_bytes)
     if len(data) < n_bytes:
         return None
-    return data, Wish(shapes, INTERPOLATIONS[interpolation], crop_fraction, bool(thumbnail))
+    return data, Wish(shapes, INTERPOLATIONS[interpolation], crop_fraction, bool(thumbnail), tuple(box))
 
 
 def _send(answers: BinaryIO, *parts: bytes) -> None:

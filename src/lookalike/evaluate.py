@@ -6,9 +6,9 @@ of it. *Relevance* is that ranking as booleans: True where the image is relevant
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,44 @@ def recall_at_k(relevance: Bools, k: int) -> float:
     return float(relevance[:k].any())
 
 
+def reciprocal_rank(relevance: Bools) -> float:
+    """1 / the rank of the first relevant image; 0 where the ranking holds none."""
+    return float(1 / (relevance.argmax() + 1)) if relevance.any() else 0.0
+
+
+class Judgement(NamedTuple):
+    """All metrics of one ranking, each 0..1."""
+
+    average_precision: float
+    precision_at_10: float
+    recall_at_1: float
+    recall_at_5: float
+    recall_at_10: float
+    reciprocal_rank: float
+
+
+def judge(relevance: Bools, n_relevant: int) -> Judgement | None:
+    """Judge one ranking.
+
+    Args:
+        relevance: (n,) bool in the order of the ranking, which may be cut short.
+        n_relevant: How many there are in the whole gallery.
+
+    Returns:
+        None where nothing is relevant: there is nothing to find then.
+    """
+    if not n_relevant:
+        return None
+    return Judgement(
+        average_precision(relevance, n_relevant),
+        precision_at_k(relevance, 10),
+        recall_at_k(relevance, 1),
+        recall_at_k(relevance, 5),
+        recall_at_k(relevance, 10),
+        reciprocal_rank(relevance),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class RankingMetrics:
     """Means over queries, each 0..1.
@@ -64,6 +102,7 @@ class RankingMetrics:
         recall_at_1: See ``recall_at_k``.
         recall_at_5: Likewise.
         recall_at_10: Likewise.
+        mean_reciprocal_rank: See ``reciprocal_rank``.
         n_queries: Queries that the means are over.
         n_left_out: Queries without any relevant image, which have no average precision.
     """
@@ -74,6 +113,7 @@ class RankingMetrics:
     recall_at_1: float
     recall_at_5: float
     recall_at_10: float
+    mean_reciprocal_rank: float
     n_queries: int
     n_left_out: int
 
@@ -81,6 +121,26 @@ class RankingMetrics:
         """Plain data for JSON; metrics with 4 decimals."""
         values = {name: getattr(self, name) for name in self.__slots__}
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def summary(judged: Iterable[Judgement | None], kinds: Iterable[Any]) -> RankingMetrics:
+    """Means over queries.
+
+    Args:
+        judged: One for each query; those that are None are left out and counted.
+        kinds: The label of each query, for ``macro_map``.
+    """
+    pairs = list(zip(judged, kinds, strict=True))
+    rows = [row for row, _ in pairs if row is not None]
+    if not rows:
+        return RankingMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, len(pairs))
+    by_kind: dict[Any, list[float]] = {}
+    for row, kind in pairs:
+        if row is not None:
+            by_kind.setdefault(kind, []).append(row.average_precision)
+    macro = float(np.mean([np.mean(values) for values in by_kind.values()]))
+    mean = Judgement(*np.mean(rows, axis=0).tolist())
+    return RankingMetrics(mean[0], macro, *mean[1:], len(rows), len(pairs) - len(rows))
 
 
 def leave_one_out(vectors: Float32, labels: Sequence[str]) -> RankingMetrics:
@@ -94,12 +154,12 @@ def leave_one_out(vectors: Float32, labels: Sequence[str]) -> RankingMetrics:
         raise ShapeError(f"evaluate: {len(vectors)} vectors, {len(labels)} labels")
     codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)[1]
 
-    def relevances() -> Iterator[Bools]:
-        for start, scores in _score_blocks(vectors, vectors):
-            for row, ranking in enumerate(_rankings(scores), start):
-                yield codes[ranking[ranking != row]] == codes[row]
+    def judged() -> Iterator[Judgement | None]:
+        for row, order in _rankings(vectors, vectors):
+            relevance = codes[order[order != row]] == codes[row]
+            yield judge(relevance, int(relevance.sum()))
 
-    return _means(relevances(), codes)
+    return summary(judged(), codes.tolist())
 
 
 def query_protocol(queries: Float32, gallery: Float32, relevant: Sequence[Sequence[int]]) -> RankingMetrics:
@@ -113,37 +173,20 @@ def query_protocol(queries: Float32, gallery: Float32, relevant: Sequence[Sequen
     if len(relevant) != len(queries):
         raise ShapeError(f"evaluate: {len(queries)} queries, {len(relevant)} lists of relevant images")
 
-    def relevances() -> Iterator[Bools]:
-        for start, scores in _score_blocks(queries, gallery):
-            for row, ranking in enumerate(_rankings(scores), start):
-                wanted = np.zeros(len(gallery), bool)
-                wanted[list(relevant[row])] = True
-                yield wanted[ranking]
+    def judged() -> Iterator[Judgement | None]:
+        for row, order in _rankings(queries, gallery):
+            relevance = np.isin(order, np.asarray(relevant[row], np.int64))
+            yield judge(relevance, int(relevance.sum()))
 
-    return _means(relevances(), np.zeros(len(queries), np.int64))
+    return summary(judged(), [""] * len(queries))
 
 
-def _score_blocks(queries: Float32, gallery: Float32) -> Iterator[tuple[int, Float32]]:
+def ranking(scores: Float32) -> Int64:
+    """Places (n,) of scores (n,), best first, equal ones in order of place."""
+    return np.argsort(-scores, kind="stable")
+
+
+def _rankings(queries: Float32, gallery: Float32) -> Iterator[tuple[int, Int64]]:
     for start in range(0, len(queries), BLOCK_QUERIES):
-        yield start, queries[start : start + BLOCK_QUERIES] @ gallery.T
-
-
-def _rankings(scores: Float32) -> Int64:
-    return np.argsort(-scores, axis=1, kind="stable")
-
-
-def _means(relevances: Iterator[Bools], codes: Int64) -> RankingMetrics:
-    rows, kinds, left_out = [], [], 0
-    for relevance, code in zip(relevances, codes, strict=True):
-        if not relevance.any():
-            left_out += 1
-            continue
-        recalls = [recall_at_k(relevance, k) for k in (1, 5, 10)]
-        rows.append([average_precision(relevance), precision_at_k(relevance, 10), *recalls])
-        kinds.append(code)
-    if not rows:
-        return RankingMetrics(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, left_out)
-    table, labels = np.asarray(rows), np.asarray(kinds)
-    macro = np.mean([table[labels == label, 0].mean() for label in np.unique(labels)])
-    mean_ap, precision, at_1, at_5, at_10 = (float(value) for value in table.mean(axis=0))
-    return RankingMetrics(mean_ap, float(macro), precision, at_1, at_5, at_10, len(rows), left_out)
+        for row, scores in enumerate(queries[start : start + BLOCK_QUERIES] @ gallery.T, start):
+            yield row, ranking(scores)

@@ -19,6 +19,39 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 SAME_FILE = "the same file"
+CHANCE = "chance"
+_ONE_IN_A_MILLION = 1e-6
+_SIDES = ("left", "top", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class WhyReport:
+    """Why a match has its score, as it is shown.
+
+    Attributes:
+        query: A JPEG of the query under its map; empty where there is none.
+        match: A JPEG of the match under its map; empty where there is none.
+        total: What the parts add up to, as text; empty where nothing is shown.
+        notes: What could not be shown, and why.
+    """
+
+    query: bytes
+    match: bytes
+    total: str
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FoldedReport:
+    """A near-duplicate that is folded into a match.
+
+    Attributes:
+        path: Where its file is.
+        thumbnail: A JPEG; empty where there is none.
+    """
+
+    path: Path
+    thumbnail: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +65,12 @@ class MatchReport:
         thumbnail: A JPEG; empty where there is none.
         note: A remark worth a badge, for example ``SAME_FILE``.
         detail: One line of facts, for example size and date.
+        band: What the score means, for example "strong"; None where nobody knows.
+        false_match_rate: How often a random image scores this high, 0..1; None where nobody knows.
+        folded: Near-duplicates that stand behind it.
+        region: The part that matched, x0, y0, x1, y1 as fractions; None for all of it.
+        aspect: Width by height of the picture, which places the region.
+        why: Which parts the score comes from; None where nobody asked.
     """
 
     rank: int
@@ -40,6 +79,12 @@ class MatchReport:
     thumbnail: bytes = b""
     note: str = ""
     detail: str = ""
+    band: str | None = None
+    false_match_rate: float | None = None
+    folded: Sequence[FoldedReport] = ()
+    region: tuple[float, float, float, float] | None = None
+    aspect: float = 1.0
+    why: WhyReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +97,7 @@ class QueryReport:
         matches: Best first.
         seconds: How long the search took; None leaves it out.
         note: A remark below the name.
+        nothing_alike: Whether even the best match looks like chance.
     """
 
     name: str
@@ -59,6 +105,22 @@ class QueryReport:
     matches: Sequence[MatchReport]
     seconds: float | None = None
     note: str = ""
+    nothing_alike: bool = False
+
+    @property
+    def has_bands(self) -> bool:
+        """Whether the scores of this search have a meaning."""
+        return any(match.band for match in self.matches)
+
+    @property
+    def chance_from(self) -> int | None:
+        """Rank of the match from which on all look like chance; None where the last one does not."""
+        rank = None
+        for match in reversed(self.matches):
+            if match.band != CHANCE:
+                break
+            rank = match.rank
+        return rank
 
 
 def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence[tuple[str, str]] = ()) -> str:
@@ -72,7 +134,8 @@ def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence
     Returns:
         The page. It can always be encoded as UTF-8, whatever the file names hold.
     """
-    return _template().render(title=title, queries=queries, facts=facts)
+    explained = any(match.why for query in queries for match in query.matches)
+    return _template().render(title=title, queries=queries, facts=facts, explained=explained)
 
 
 def _template() -> Template:
@@ -86,7 +149,9 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(picture=_picture, last_part=_last_part, share=_share, duration=_duration)
+    environment.globals.update(
+        picture=_picture, last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone
+    )
     return environment.get_template("search_report.html.j2")
 
 
@@ -106,6 +171,29 @@ def _picture(jpeg: bytes, alternative: str) -> Markup:
 
 def _last_part(name: str) -> str:
     return Path(name).name or name
+
+
+def odds(rate: float) -> str:
+    """How often a random image scores this high, in words that need no arithmetic."""
+    if rate >= 0.5:
+        return "most random images here score this high"
+    if rate < _ONE_IN_A_MILLION:
+        return "fewer than 1 in a million random images here score this high"
+    count = float(f"{1 / rate:.2g}")
+    return f"about 1 in {count:,.0f} random images here scores this high"
+
+
+def _tone(band: str) -> str:
+    """The class of a band's badge."""
+    return {CHANCE: " chance", "likely": ""}.get(band, " sure")
+
+
+def _place(region: tuple[float, float, float, float], aspect: float) -> str:
+    """CSS of a box over a part of a picture that is fitted into a square."""
+    width, height = min(1.0, aspect), min(1.0, 1 / aspect)
+    left, top = (1 - width) / 2 + region[0] * width, (1 - height) / 2 + region[1] * height
+    sides = (left, top, (region[2] - region[0]) * width, (region[3] - region[1]) * height)
+    return ";".join(f"{name}:{100 * side:.2f}%" for name, side in zip(_SIDES, sides, strict=True))
 
 
 def _share(score: float) -> int:

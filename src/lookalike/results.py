@@ -10,10 +10,13 @@ import html
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lookalike.display import display_text
 from lookalike.errors import ShapeError
+
+if TYPE_CHECKING:
+    from lookalike.types import DecodedImage, Float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +28,10 @@ class Match:
         id: The image's id.
         path: Where its file is (absolute).
         score: Cosine similarity in the plain space, -1..1, higher is more alike.
-        rank_score: What the order is by: the score after the dial's weights; equal to ``score`` at power 0.
+        rank_score: What the order is by; equal to ``score`` in a plain order.
         band: What the score means in this gallery; None until the gallery is calibrated.
         false_match_rate: How often a random image of this gallery scores this high; None likewise.
-        stack: Ids of near-duplicates folded into this result; None where results are not stacked.
+        stack: Ids of near-duplicates folded into this result, best first; None where results are not stacked.
         region: The part that matched, x0, y0, x1, y1 as fractions; None for the whole image.
     """
 
@@ -49,6 +52,8 @@ class Match:
             "path": str(self.path),
             "score": round(self.score, 3),
             "rank_score": round(self.rank_score, 3),
+            "stack": None if self.stack is None else list(self.stack),
+            "region": None if self.region is None else [round(side, 4) for side in self.region],
         }
 
 
@@ -64,6 +69,12 @@ class SearchResult:
         thumbnail_of: Gives the small JPEG of an image id, or None; used for showing results.
         query_thumbnail: A small JPEG of the query.
         query_content: SHA-256 of the query's file, hexadecimal.
+        match: What the order is by: "auto", "kind", "object", "adapted", or "plain" where there is nothing else yet.
+        nothing_alike: Whether the gallery holds nothing like the query; None until the gallery is calibrated.
+        query_vector: (d,) float32, what was searched with, in the plain space.
+        query_image: The query as the network saw it; None where it is an image of the gallery or several examples.
+        query_box: The part of the query that was meant; None for all of it.
+        query_id: Id of the query, where it is one image of the gallery.
     """
 
     query: str
@@ -73,6 +84,12 @@ class SearchResult:
     thumbnail_of: Callable[[str], bytes | None] = field(repr=False, compare=False)
     query_thumbnail: bytes = field(default=b"", repr=False, compare=False)
     query_content: str = field(default="", repr=False)
+    match: str = "plain"
+    nothing_alike: bool | None = None
+    query_vector: Float32 | None = field(default=None, repr=False, compare=False)
+    query_image: DecodedImage | None = field(default=None, repr=False, compare=False)
+    query_box: tuple[float, float, float, float] | None = None
+    query_id: str | None = None
 
     def __iter__(self) -> Iterator[Match]:
         return iter(self.matches)
@@ -89,6 +106,8 @@ class SearchResult:
             "query": self.query,
             "results": [match.to_dict() for match in self.matches],
             "searched": self.searched,
+            "match": self.match,
+            "nothing_alike": self.nothing_alike,
             "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
         }
 
@@ -155,3 +174,58 @@ class IndexReport:
         """Plain data for JSON."""
         data = {**asdict(self), "gallery": str(self.gallery)}
         return {**data, "seconds": round(self.seconds, 3), "images_per_second": round(self.images_per_second, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class EvalReport:
+    """How well a gallery finds what is right; ``docs/evaluate.md`` says what each number means.
+
+    Attributes:
+        gallery: Path of the gallery.
+        protocol: "leave-one-out" (labels), "queries" (a table of them) or "known-item" (edited copies).
+        match: What the order of ``metrics`` is by: "auto" unless told otherwise, "plain" where there is nothing else.
+        metrics: Means over all queries, each 0..1.
+        by_match: The same for every order that was measured.
+        by_dimension: The same in a plain order, at the length of a vector and without any reduction.
+        by_edit: The same for each edit, with ``median_score``, the plain cosine of copy and original; empty for other
+            protocols.
+        n_images: Images in the gallery.
+        n_queries: Queries that the means are over.
+        n_left_out: Queries (or images to be edited) that could not be used: nothing is right for them, or unreadable.
+        unknown: Paths that were named and that the gallery does not know.
+        unreadable: Files that could not be read or decoded.
+        why_plain: In words, why the gallery has no order but the plain one; empty where it has.
+        agreement_at_10: How much of the exact first ten the search engine finds.
+        exact: Whether the gallery is searched exactly anyway.
+        model: Name of the network.
+        dim: Length of a vector.
+        precision: "fp32" or "bf16", of the network.
+        seed: That of all choices.
+        seconds: Wall time.
+    """
+
+    gallery: Path
+    protocol: str
+    match: str
+    metrics: dict[str, float]
+    by_match: dict[str, dict[str, float]]
+    by_dimension: dict[str, dict[str, float]]
+    by_edit: dict[str, dict[str, float]]
+    n_images: int
+    n_queries: int
+    n_left_out: int
+    unknown: tuple[str, ...]
+    unreadable: tuple[str, ...]
+    why_plain: str
+    agreement_at_10: float
+    exact: bool
+    model: str
+    dim: int
+    precision: str
+    seed: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data = {**asdict(self), "gallery": str(self.gallery), "agreement_at_10": round(self.agreement_at_10, 4)}
+        return {**data, "seconds": round(self.seconds, 1)}

@@ -14,6 +14,7 @@ from lookalike.models import lite0, registry
 from lookalike.models.base import Embedder, FeatureMaps
 from lookalike.models.embedder import NetworkEmbedder
 from lookalike.models.runtimes import open_runtime
+from lookalike.regions import pool_regions
 from lookalike.settings import cache_path
 from lookalike.types import ModelInfo
 
@@ -129,6 +130,18 @@ def test_features_are_the_embedding_and_what_the_finer_map_says(embedder: Embedd
         assert finer is not None
         assert np.allclose(tap, np.concatenate([finer.mean((0, 1)), finer.std((0, 1))]), rtol=1e-3, atol=1e-3)
     assert embedder.features([]).embeddings.shape == (0, embedder.info.dim)
+
+
+def test_regions_are_parts_of_the_map_that_the_embedding_is_pooled_from(
+    embedder: Embedder, images: list[np.ndarray]
+) -> None:
+    found = embedder.features(images[:2], regions=True).regions
+    assert found is not None
+    assert found.shape[0] == 2
+    assert found.shape[2] == embedder.info.dim
+    for image, regions in zip(images, found, strict=False):
+        pooled = pool_regions(embedder.feature_maps(image).final.transpose(2, 0, 1))
+        assert np.allclose(regions, pooled, rtol=1e-3, atol=1e-3)
 
 
 def test_images_are_not_changed(embedder: Embedder, images: list[np.ndarray]) -> None:

@@ -51,7 +51,7 @@ def test_plain_output_is_for_scripts_and_talk_goes_to_stderr(cli: Cli, photos: P
     query = sorted(photos.iterdir())[0]
     done = cli("search", query, "-t", 2)
     first = done.stdout.decode().splitlines()[0].split("\t")
-    assert (first[0], first[1], first[3]) == ("1", "1.000", str(query))
+    assert (first[0], first[1], first[-1]) == ("1", "1.000", str(query))
     assert done.stderr == b""
     assert cli("search", query, "-k", 1, "-f").stdout.decode() == f"{query}\n"
     page = cli.gallery.parent / "page.html"

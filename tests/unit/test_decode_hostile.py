@@ -263,6 +263,7 @@ JPEG = b"\xff\xd8\xff\xd9"
         answer(wire.DAMAGED, lengths=(0, 0, 3, 0)) + b"\xff\xfe\xfd",
         answer(wire.DAMAGED, lengths=(0, 0, 4, 0)) + b"\x1b[2J",
         answer(wire.DAMAGED, lengths=(255, 255, 0, 2**30)),
+        answer(wire.TOO_SMALL, lengths=(0, 0, 3, 0)) + b"box",  # nobody asked for one
     ],
     ids=lambda said: said[:25].hex(),
 )

@@ -4,10 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score, top_k_accuracy_score
 
 from lookalike.errors import ShapeError
-from lookalike.evaluate import average_precision, leave_one_out, precision_at_k, query_protocol, recall_at_k
+from lookalike.evaluate import (
+    average_precision,
+    judge,
+    leave_one_out,
+    precision_at_k,
+    query_protocol,
+    ranking,
+    recall_at_k,
+    reciprocal_rank,
+    summary,
+)
 
 
 def on_a_circle(*degrees: float) -> np.ndarray:
@@ -50,6 +60,60 @@ def test_recall_is_whether_anything_relevant_was_found() -> None:
     assert recall_at_k(bools("0101"), 1) == 0.0
     assert recall_at_k(bools("0101"), 2) == 1.0
     assert recall_at_k(bools("0101"), 10) == 1.0
+
+
+def test_the_reciprocal_rank_is_that_of_the_first() -> None:
+    assert [reciprocal_rank(bools(text)) for text in ("1", "011", "0001", "000", "")] == [1, 1 / 2, 1 / 4, 0, 0]
+
+
+def test_a_ranking_is_by_score_and_then_by_place() -> None:
+    assert ranking(np.array([0.1, 0.5, 0.5, -0.2, 0.5], np.float32)).tolist() == [1, 2, 4, 0, 3]
+
+
+def test_a_ranking_cut_short_is_judged_by_what_there_is_in_all() -> None:
+    found = judge(bools("0101"), n_relevant=4)
+    assert found is not None
+    assert found.average_precision == pytest.approx((1 / 2 + 2 / 4) / 4)
+    assert found.precision_at_10 == pytest.approx(0.2)
+    assert (found.recall_at_1, found.recall_at_5, found.recall_at_10) == (0.0, 1.0, 1.0)
+    assert found.reciprocal_rank == pytest.approx(1 / 2)
+    assert judge(bools("000"), n_relevant=0) is None
+    missed = judge(bools("000"), n_relevant=2)
+    assert missed is not None
+    assert set(missed) == {0.0}
+
+
+def test_a_summary_is_the_mean_over_queries_and_over_kinds() -> None:
+    judged = [judge(bools("1"), 1), judge(bools("01"), 1), judge(bools("0001"), 1), judge(bools("0"), 0)]
+    metrics = summary(judged, ["a", "a", "b", "c"])
+    assert metrics.map == metrics.mean_reciprocal_rank == pytest.approx((1 + 1 / 2 + 1 / 4) / 3)
+    assert metrics.macro_map == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert metrics.recall_at_1 == pytest.approx(1 / 3)
+    assert (metrics.n_queries, metrics.n_left_out) == (3, 1)
+
+
+def test_metrics_of_one_right_answer_equal_scikit_learn() -> None:
+    rng = np.random.default_rng(5)
+    scores, answers = rng.random((60, 30)), rng.integers(0, 30, 60)
+    wanted = answers[:, None] == np.arange(30)
+    judged = [judge(row[ranking(score)], 1) for row, score in zip(wanted, scores.astype(np.float32), strict=True)]
+    metrics = summary(judged, [""] * 60)
+    assert metrics.mean_reciprocal_rank == pytest.approx(label_ranking_average_precision_score(wanted, scores))
+    for k in (1, 5, 10):
+        expected = top_k_accuracy_score(answers, scores, k=k, labels=np.arange(30))
+        assert getattr(metrics, f"recall_at_{k}") == pytest.approx(expected)
+
+
+def test_leave_one_out_equals_scikit_learn() -> None:
+    rng = np.random.default_rng(6)
+    vectors = rng.normal(size=(80, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels, scores = rng.integers(0, 5, 80), vectors @ vectors.T
+    others = ~np.eye(80, dtype=bool)
+    each = [average_precision_score(labels[o] == labels[i], scores[i, o]) for i, o in enumerate(others)]
+    metrics = leave_one_out(vectors, labels.astype(str))
+    assert metrics.map == pytest.approx(np.mean(each))
+    assert metrics.macro_map == pytest.approx(np.mean([np.mean(np.array(each)[labels == k]) for k in range(5)]))
 
 
 def test_leave_one_out_by_hand() -> None:

@@ -40,6 +40,43 @@ def test_packed_rows_are_nearer_to_the_original_than_float16():
     assert np.sqrt(np.mean((packed - exact) ** 2)) < np.sqrt(np.mean((halved - exact) ** 2)) / 4
 
 
+@pytest.mark.parametrize("exact_limit", [0, 20_000])
+def test_eight_bits_take_half_the_room_and_find_the_same(tmp_path, exact_limit):
+    keys, vectors, queries = keys_of(4000), unit(40, 4000, 64), unit(41, 30, 64)
+    sizes, found = {}, {}
+    for bits in (8, 16):
+        engine = LocalEngine(tmp_path / str(bits), exact_limit=exact_limit, bits=bits)
+        engine.upsert(keys[:3000], vectors[:3000])
+        engine.commit(state(1))
+        engine.upsert(keys[3000:], vectors[3000:])
+        engine.delete(keys[:10])
+        engine.commit(state(2))
+        again = LocalEngine(tmp_path / str(bits), exact_limit=exact_limit, bits=bits)
+        assert again.state == state(2)
+        found[bits] = again.search(queries, 10)
+        sizes[bits] = (tmp_path / str(bits) / "rows.bin").stat().st_size
+        assert np.abs(again.vectors(keys[10:]) - vectors[10:]).max() < {8: 5e-3, 16: 2e-5}[bits]
+    assert sizes[8] < sizes[16] * 0.6
+    assert agreement_at_k(found[8][0], found[16][0]) > 0.97
+    assert found[8][1] == pytest.approx(found[16][1], abs=5e-3)
+
+
+def test_packing_eight_bits_again_changes_nothing():
+    rows = Rows.pack(np.arange(200), unit(42, 200), bits=8)
+    again = Rows.pack(rows.keys, rows.unpack(), bits=8)
+    assert rows.codes.dtype == np.int8
+    assert (again.codes == rows.codes).all()
+    assert np.linalg.norm(rows.unpack(), axis=1) == pytest.approx(np.ones(200), abs=1e-6)
+
+
+def test_files_of_another_width_count_as_absent(tmp_path):
+    engine = LocalEngine(tmp_path, bits=8)
+    engine.upsert(keys_of(50), unit(43, 50))
+    engine.commit(state(1))
+    other = LocalEngine(tmp_path)
+    assert (len(other), other.state) == (0, EngineState())
+
+
 def test_exact_results_are_those_of_the_reference_on_the_stored_vectors():
     engine = LocalEngine(None)
     engine.upsert(keys_of(5000), unit(5, 5000))

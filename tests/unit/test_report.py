@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.report import SAME_FILE, MatchReport, QueryReport, search_report
+from lookalike.report import SAME_FILE, FoldedReport, MatchReport, QueryReport, WhyReport, odds, search_report
 
 HOSTILE = [
     "<script>document.title='owned'</script>.jpg",
@@ -65,12 +65,30 @@ def hostile_page() -> str:
         QueryReport(
             name=text,
             thumbnail=jpeg(),
-            matches=[MatchReport(1, Path("/photos") / text.replace("/", "_"), 0.5, jpeg(), text, text)],
+            matches=[hostile_match(text)],
             note=text,
         )
         for text in HOSTILE
     ]
     return search_report(HOSTILE[3], queries, facts=[(text, text) for text in HOSTILE])
+
+
+def hostile_match(text: str) -> MatchReport:
+    path = Path("/photos") / text.replace("/", "_")
+    return MatchReport(
+        1,
+        path,
+        0.5,
+        jpeg(),
+        text,
+        text,
+        band=text,
+        false_match_rate=0.01,
+        folded=[FoldedReport(path, jpeg())],
+        region=(0.1, 0.2, 0.3, 0.4),
+        aspect=2.0,
+        why=WhyReport(jpeg(), jpeg(), text, [text]),
+    )
 
 
 def test_the_page_shows_queries_matches_scores_and_paths() -> None:
@@ -121,8 +139,9 @@ def test_the_page_loads_and_runs_nothing() -> None:
 def test_hostile_names_stay_text() -> None:
     page = Page(hostile_page())
     head, body = {"html", "head", "meta", "title", "style"}, {"body", "header", "main", "section", "footer", "div"}
-    text = {"h1", "h2", "dl", "dt", "dd", "p", "b", "ol", "li", "i", "span", "img"}
-    assert {tag for tag, _ in page.elements} <= head | body | text
+    text = {"h1", "h2", "dl", "dt", "dd", "p", "b", "ol", "ul", "li", "i", "span", "img"}
+    parts = {"details", "summary", "figure", "figcaption"}
+    assert {tag for tag, _ in page.elements} <= head | body | text | parts
     names = {name for _, attributes in page.elements for name in attributes}
     assert names <= {"lang", "charset", "http-equiv", "content", "name", "class", "title", "style", "src", "alt"}
     assert all((image["src"] or "").startswith("data:image/jpeg;base64,") for image in page.all("img"))
@@ -148,6 +167,89 @@ def test_missing_pictures_and_empty_results_are_said_in_words() -> None:
     assert page.texts.count("no picture") == 3
     assert "-0.250" in page.texts
     assert "Nothing was found." in page.texts
+
+
+def banded(*bands: str | None) -> list[MatchReport]:
+    return [MatchReport(rank, Path(f"m{rank}.jpg"), 1 / rank, band=band) for rank, band in enumerate(bands, 1)]
+
+
+def page_of(matches: list[MatchReport], **fields: object) -> Page:
+    return Page(search_report("t", [QueryReport("q", b"", matches, **fields)]))
+
+
+def test_what_a_score_means_stands_beside_it() -> None:
+    page = page_of([MatchReport(1, Path("m"), 0.5, band="strong", false_match_rate=0.0004)])
+    assert "strong" in page.texts
+    assert "about 1 in 2,500 random images here scores this high" in page.texts
+    assert any("what it means in this one" in text for text in page.texts)
+    silent = page_of([MatchReport(1, Path("m"), 0.5)])
+    assert not any("random images" in text or "in this one" in text for text in silent.texts)
+
+
+@pytest.mark.parametrize(
+    ("rate", "words"),
+    [
+        (0.0, "fewer than 1 in a million random images here score this high"),
+        (0.00012345, "about 1 in 8,100 random images here scores this high"),
+        (0.2, "about 1 in 5 random images here scores this high"),
+        (1.0, "most random images here score this high"),
+    ],
+)
+def test_rates_are_said_in_words(rate: float, words: str) -> None:
+    assert odds(rate) == words
+
+
+def test_a_line_stands_where_chance_begins_and_only_there() -> None:
+    line = "below here it looks like chance"
+    page = page_of(banded("strong", "chance", "likely", "chance", "chance"))
+    assert page.texts.count(line) == 1
+    assert page.texts.index("m3.jpg") < page.texts.index(line) < page.texts.index("m4.jpg")
+    for bands in (("strong", "chance", "likely"), (None, None)):
+        assert line not in page_of(banded(*bands)).texts
+
+
+def test_nothing_like_it_is_said_above_the_matches_and_without_any() -> None:
+    page = page_of(banded("chance", "chance"), nothing_alike=True)
+    assert page.texts.index("Nothing like this here.") < page.texts.index("m1.jpg")
+    assert "below here it looks like chance" not in page.texts
+    empty = page_of([], nothing_alike=True)
+    assert "Nothing like this here." in empty.texts
+    assert "Nothing was found." not in empty.texts
+
+
+def test_near_duplicates_fold_out_and_none_is_dropped() -> None:
+    folded = [FoldedReport(Path(f"/photos/burst{i}.jpg"), jpeg() if i < 2 else b"") for i in range(5)]
+    page = page_of([MatchReport(1, Path("m"), 0.5, folded=folded)])
+    assert len(page.all("details")) == 1
+    assert "5 more almost like it" in page.texts
+    assert [text for text in page.texts if text.startswith("burst")] == [f"burst{i}.jpg" for i in range(5)]
+    assert len(page.all("img")) == 2
+
+
+@pytest.mark.parametrize(
+    ("aspect", "style"),
+    [
+        (1.0, "left:25.00%;top:50.00%;width:50.00%;height:25.00%"),
+        (2.0, "left:25.00%;top:50.00%;width:50.00%;height:12.50%"),
+        (0.5, "left:37.50%;top:50.00%;width:25.00%;height:25.00%"),
+    ],
+)
+def test_the_region_that_matched_is_drawn_where_the_picture_lies_in_its_tile(aspect: float, style: str) -> None:
+    page = page_of([MatchReport(1, Path("m"), 0.5, jpeg(), region=(0.25, 0.5, 0.75, 0.75), aspect=aspect)])
+    assert [i["style"] for i in page.all("i") if i.get("class") == "region"] == [style]
+
+
+def test_both_maps_of_an_explained_match_are_shown_with_their_sum_and_notes() -> None:
+    red, blue = jpeg("red"), jpeg("blue")
+    why = WhyReport(red, blue, "0.500", ["the match cannot be shown: gone"])
+    page = page_of([MatchReport(1, Path("m"), 0.5, why=why)])
+    sources = [(image["src"] or "").partition(",")[2] for image in page.all("img")]
+    assert [base64.b64decode(source) for source in sources] == [red, blue]
+    assert "parts add up to 0.500" in page.texts
+    assert "the match cannot be shown: gone" in page.texts
+    assert any("where a score comes from" in text for text in page.texts)
+    alone = page_of([MatchReport(1, Path("m"), 0.5, why=WhyReport(b"", blue, "0.500"))])
+    assert len(alone.all("figure")) == 1
 
 
 @pytest.mark.external

@@ -216,6 +216,9 @@ class Catalogue(Protocol):
     def contents_of(self, keys: Int64) -> Int64:
         """Number (n,) of the content of each image (n,), -1 for keys without a present image."""
 
+    def taken(self, keys: Int64) -> dict[int, str]:
+        """When pictures were taken (ISO 8601), of those present images among the keys whose file says so."""
+
     def content_numbers(self) -> tuple[Int64, Int64]:
         """Keys (n,) of all present images, ascending, and the number (n,) of each one's content."""
 

@@ -63,6 +63,19 @@ def contents_of(db: apsw.Connection, keys: Int64) -> Int64:
     return np.fromiter((found.get(key, -1) for key in keys.tolist()), np.int64, len(keys))
 
 
+def taken(db: apsw.Connection, keys: Int64) -> dict[int, str]:
+    """When pictures were taken, of those present images whose file says so."""
+    found: dict[int, str] = {}
+    for start in range(0, len(keys), _PAGE_ROWS):
+        page = keys[start : start + _PAGE_ROWS].tolist()
+        sql = (
+            "SELECT i.key, c.taken_at FROM images i JOIN contents c ON c.number = i.content"
+            f" WHERE c.taken_at IS NOT NULL AND i.state = 'present' AND i.key IN ({','.join('?' * len(page))})"
+        )
+        found.update(rows(db, sql, page))
+    return found
+
+
 def content_numbers(db: apsw.Connection) -> tuple[Int64, Int64]:
     """Keys of all present images, ascending, and the number of each one's content."""
     found = rows(db, "SELECT key, content FROM images WHERE state = 'present' ORDER BY key")

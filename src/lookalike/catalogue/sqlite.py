@@ -275,6 +275,11 @@ class SqliteCatalogue:
         with self._lock:
             return features.contents_of(self._db, keys)
 
+    def taken(self, keys: Int64) -> dict[int, str]:
+        """When pictures were taken, of those present images whose file says so."""
+        with self._lock:
+            return features.taken(self._db, keys)
+
     def content_numbers(self) -> tuple[Int64, Int64]:
         """Keys of all present images, ascending, and the number of each one's content."""
         with self._lock:

@@ -22,6 +22,7 @@ _COMMANDS = {
     "search": "lookalike.cli.search",
     "similar": "lookalike.cli.search",
     "labels": "lookalike.cli.labels",
+    "evaluate": "lookalike.cli.evaluate",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",
     "failures": "lookalike.cli.state",

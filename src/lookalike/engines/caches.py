@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from lookalike.engines.base import EngineState
 from lookalike.engines.cachefile import CacheFile, write
 from lookalike.engines.shortlist import Shortlist
-from lookalike.engines.table import Int16, Rows, Table
+from lookalike.engines.table import CODE_TYPES, Codes, Rows, Table
 from lookalike.errors import GalleryFormatError
 from lookalike.types import Float32, Int64
 
@@ -37,13 +37,15 @@ class Caches:
 
     Args:
         folder: Made when something is written; None keeps nothing.
+        bits: Of a code of a row; files with others count as damaged.
 
     Attributes:
         damaged: A file was there but could not be used.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, bits: int = 16) -> None:
         self._folder = folder
+        self._codes = CODE_TYPES[bits].newbyteorder("<").str
         self.damaged = False
 
     def rows_id(self) -> str:
@@ -61,11 +63,11 @@ class Caches:
 
     def read(self) -> tuple[Table, EngineState, str] | None:
         """What was kept: a table, its state, and the id of the rows.bin that its base is in."""
-        rows = self._read("rows.bin", _ROWS, lambda file: (_read_rows(file, mapped=True), _state(file), file.id))
+        rows = self._read("rows.bin", _ROWS, lambda file: (self._rows(file, mapped=True), _state(file), file.id))
         if rows is None:
             return None
         base, state, rows_id = rows
-        changed = self._read("changes.bin", _CHANGES, lambda file: _read_changes(file, base, rows_id))
+        changed = self._read("changes.bin", _CHANGES, lambda file: self._changes(file, base, rows_id))
         return (Table.of(base), state, rows_id) if changed is None else (*changed, rows_id)
 
     def write_rows(self, blocks: Iterable[Rows], state: EngineState) -> tuple[Rows, str] | None:
@@ -82,7 +84,7 @@ class Caches:
         keys: list[Int64] = []
         scales: list[Float32] = []
 
-        def codes() -> Iterator[Int16]:
+        def codes() -> Iterator[Codes]:
             for block in blocks:
                 keys.append(block.keys)
                 scales.append(block.scales)
@@ -93,7 +95,7 @@ class Caches:
         if not rows_id:
             return None
         return self._read(
-            "rows.bin", _ROWS, lambda file: (_read_rows(file, mapped=True), rows_id) if file.id == rows_id else None
+            "rows.bin", _ROWS, lambda file: (self._rows(file, mapped=True), rows_id) if file.id == rows_id else None
         )
 
     def write_changes(self, rows_id: str, table: Table, state: EngineState) -> bool:
@@ -114,6 +116,20 @@ class Caches:
         self._write(
             "index.bin", _INDEX, facts, {"faiss": [index.to_bytes()], "slots": [index.slots], "dims": [index.dims]}
         )
+
+    def _rows(self, file: CacheFile, *, mapped: bool) -> Rows:
+        codes = file.array("codes", self._codes, mapped=mapped)
+        return Rows(file.array("keys", "<i8"), codes, file.array("scales", "<f4"))
+
+    def _changes(self, file: CacheFile, base: Rows, rows_id: str) -> tuple[Table, EngineState] | None:
+        if file.facts["rows"] != rows_id:
+            return None
+        gone = file.array("gone", "<i8")
+        alive = None
+        if len(gone):
+            alive = np.ones(len(base), bool)
+            alive[gone] = False
+        return Table(base, alive, self._rows(file, mapped=False)), _state(file)
 
     def _read(self, name: str, kind: str, what: Callable[[CacheFile], _T]) -> _T | None:
         if self._folder is None:
@@ -146,21 +162,6 @@ def _facts(state: EngineState) -> dict[str, Any]:
 
 def _state(file: CacheFile) -> EngineState:
     return EngineState(file.facts["space"], file.facts["generation"])
-
-
-def _read_rows(file: CacheFile, *, mapped: bool) -> Rows:
-    return Rows(file.array("keys", "<i8"), file.array("codes", "<i2", mapped=mapped), file.array("scales", "<f4"))
-
-
-def _read_changes(file: CacheFile, base: Rows, rows_id: str) -> tuple[Table, EngineState] | None:
-    if file.facts["rows"] != rows_id:
-        return None
-    gone = file.array("gone", "<i8")
-    alive = None
-    if len(gone):
-        alive = np.ones(len(base), bool)
-        alive[gone] = False
-    return Table(base, alive, _read_rows(file, mapped=False)), _state(file)
 
 
 def _read_index(file: CacheFile, rows_id: str) -> Shortlist | None:

@@ -45,13 +45,17 @@ class LocalEngine:
         threads: Of faiss; 0 takes one per processor core.
         scan: Search exactly whatever the size and do not load faiss: for a process that asks once, 100,000 rows are
             scanned long before faiss is imported. Caches of other processes stay as they are.
+        bits: Of each number of a stored vector, 16 or 8.
 
     Attributes:
         state: What it holds.
     """
 
-    def __init__(self, folder: Path | None, *, exact_limit: int = 20_000, threads: int = 0, scan: bool = False) -> None:
-        self._caches = Caches(folder)
+    def __init__(
+        self, folder: Path | None, *, exact_limit: int = 20_000, threads: int = 0, scan: bool = False, bits: int = 16
+    ) -> None:
+        self._caches = Caches(folder, bits)
+        self._bits = bits
         self._in_memory = folder is None
         self._exact_limit = exact_limit
         self._threads = threads or usable_cores()
@@ -62,7 +66,7 @@ class LocalEngine:
         self._cleared = False  # and what is on disk is still from before
         self._index_known = False  # what index.bin holds has been looked at
         # Replaced together, so that a search never sees an index over other rows.
-        self._held: tuple[Table, Shortlist | None] = (Table.of(Rows.empty(0)), None)
+        self._held: tuple[Table, Shortlist | None] = (Table.of(Rows.empty(0, bits)), None)
         self._rows_id = ""  # of the rows.bin that the base is in; empty where it is in memory
         self.state = EngineState()
         kept = self._caches.read()
@@ -98,7 +102,7 @@ class LocalEngine:
                     hint="clear the engine before it takes vectors of another space",
                 )
             for start in range(0, len(keys), _PACK_ROWS):
-                rows = Rows.pack(keys[start : start + _PACK_ROWS], vectors[start : start + _PACK_ROWS])
+                rows = Rows.pack(keys[start : start + _PACK_ROWS], vectors[start : start + _PACK_ROWS], self._bits)
                 self._writes.append((rows.keys, rows))
             self._changed = True
 
@@ -118,7 +122,7 @@ class LocalEngine:
         with self._lock:
             self._writes.clear()
             self._rows_id = ""
-            self._hold(Table.of(Rows.empty(0)), None)
+            self._hold(Table.of(Rows.empty(0, self._bits)), None)
             self._changed = self._cleared = True
             self.state = EngineState()
 
@@ -193,7 +197,7 @@ class LocalEngine:
                 table, index = self._held
                 if self._writes:
                     if not table.n_rows:
-                        table = Table.of(Rows.empty(self._dim()))
+                        table = Table.of(Rows.empty(self._dim(), self._bits))
                     table = table.changed(self._writes)
                     self._held = table, index
                     self._writes = []
@@ -246,7 +250,7 @@ class LocalEngine:
         return found_keys, found_scores
 
     def vectors(self, keys: Int64) -> Float32:
-        """The vectors (n, d) float32 of these keys (n,) int64, each within 1e-4 of what was written.
+        """The vectors (n, d) float32 of these keys (n,) int64, as near to what was written as the bits allow.
 
         Raises:
             ImageNotFoundError: a key is not there.

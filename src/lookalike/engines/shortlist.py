@@ -55,7 +55,7 @@ class Shortlist:
     @classmethod
     def build(cls, rows: Rows, threads: int) -> Shortlist:
         """Learn the codes (and lists) from the rows and take them all in. The number of threads changes nothing."""
-        faiss = _faiss()
+        faiss = load_faiss()
         n = len(rows)
         some = _spread(rows, _TRAIN_CODES)
         dims = deal(some.var(axis=0, dtype=np.float64), _GROUPS)
@@ -94,7 +94,7 @@ class Shortlist:
             added: (a,) row numbers of the new base that it does not know yet.
             threads: To use.
         """
-        faiss = _faiss()
+        faiss = load_faiss()
         index = faiss.deserialize_index(faiss.serialize_index(self.faiss_index))
         _settings(index)
         _add(index, _blocks(rows, added), self.dims, threads)
@@ -103,19 +103,19 @@ class Shortlist:
 
     def search(self, queries: Float32, count: int, threads: int) -> Int64:
         """Rows (m, count) that are probably nearest to queries (m, d), in no order; -1 fills up."""
-        _faiss().omp_set_num_threads(min(threads, len(queries)))
+        load_faiss().omp_set_num_threads(min(threads, len(queries)))
         slots = self.faiss_index.search(_arrange(queries, self.dims), min(count, len(self.slots)))[1]
         return np.where(slots >= 0, self.slots[slots], -1).astype(np.int64)
 
     def to_bytes(self) -> NDArray[np.uint8]:
         """The faiss index as faiss writes it."""
-        data: NDArray[np.uint8] = _faiss().serialize_index(self.faiss_index)
+        data: NDArray[np.uint8] = load_faiss().serialize_index(self.faiss_index)
         return data
 
     @classmethod
     def from_bytes(cls, data: NDArray[np.uint8], slots: Int32, dims: Int32, trained_on: int) -> Shortlist:
         """Back from ``to_bytes``. faiss believes what it reads: the bytes must have been verified."""
-        index = _faiss().deserialize_index(data)
+        index = load_faiss().deserialize_index(data)
         _settings(index)
         return cls(index, slots, dims, trained_on)
 
@@ -170,13 +170,14 @@ def _blocks(rows: Rows, numbers: Int64) -> Iterable[Float32]:
 
 
 def _add(index: Any, blocks: Iterable[Float32], dims: Int32, threads: int) -> None:
-    _faiss().omp_set_num_threads(threads)
+    load_faiss().omp_set_num_threads(threads)
     for block in blocks:
         index.add(_arrange(block, dims))
 
 
 @cache
-def _faiss() -> Any:
+def load_faiss() -> Any:
+    """The faiss module, imported when it is first needed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # its wrapper's types have no module, says Python 3.12
         import faiss

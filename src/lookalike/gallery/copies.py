@@ -14,10 +14,12 @@ from itertools import islice
 from lookalike import edits
 from lookalike.errors import ImageError
 from lookalike.extract import EMBED_BATCH
+from lookalike.gallery import picture
 from lookalike.gallery.parts import Parts
 from lookalike.types import DecodeSpec, Float32, ImageRecord, Pixels
 
 MOST_PX = 2**18  # edits work on copies of at most this area, as pictures go round; larger files are scaled down to it
+MOST_SIDE_PX = 4096
 _AHEAD = 8  # files read and edited before the network wants them
 
 
@@ -40,15 +42,17 @@ class EditedCopy:
 
 def sample(parts: Parts, count: int, seed: int) -> list[ImageRecord]:
     """At most ``count`` images of different content, chosen by seed and content alone, so the same in any gallery."""
+    seen: set[str] = set()
 
-    def luck(record: ImageRecord) -> tuple[bytes, str]:
-        return hashlib.sha256(f"{seed} {record.content}".encode()).digest(), record.id
+    def is_new(record: ImageRecord) -> bool:
+        known = record.content in seen
+        seen.add(record.content)
+        return not known
 
-    chosen: dict[str, ImageRecord] = {}
-    # Files of one content are equally lucky; twice as many as needed leave room for them.
-    for record in heapq.nsmallest(2 * count, parts.catalogue.all_records(), key=luck):
-        chosen.setdefault(record.content, record)
-    return list(chosen.values())[:count]
+    def luck(record: ImageRecord) -> bytes:
+        return hashlib.sha256(f"{seed} {record.content}".encode()).digest()
+
+    return heapq.nsmallest(count, filter(is_new, parts.catalogue.all_records()), key=luck)
 
 
 def edited_copies(
@@ -101,8 +105,9 @@ def _prepared(
 def _copies(parts: Parts, record: ImageRecord, names: Sequence[str], seed: int) -> list[Pixels]:
     """Pixels for the network, one picture per edit; none where the file is no longer what it was."""
     spec = parts.catalogue.model().decode_spec
-    shrink = min(1.0, math.sqrt(MOST_PX / (record.width_px * record.height_px)))
-    size = max(1, round(record.height_px * shrink)), max(1, round(record.width_px * shrink))
+    width, height = record.width_px, record.height_px
+    shrink = min(1.0, math.sqrt(MOST_PX / (width * height)), MOST_SIDE_PX / max(width, height))
+    size = max(1, round(height * shrink)), max(1, round(width * shrink))
     try:
         data = record.path.read_bytes()
         if hashlib.sha256(data).hexdigest() != record.content:
@@ -115,5 +120,6 @@ def _copies(parts: Parts, record: ImageRecord, names: Sequence[str], seed: int) 
 
 
 def _as_query(parts: Parts, pixels: Pixels, spec: DecodeSpec) -> Pixels:
-    height, width, _ = pixels.shape
-    return parts.decoders.decode(b"P6 %d %d 255\n" % (width, height) + pixels.tobytes(), spec, thumbnail=False).pixels
+    """What a search makes of a picture that it is given as an array."""
+    _, data = picture.read(pixels, 0)
+    return parts.decoders.decode(data, spec, thumbnail=False).pixels

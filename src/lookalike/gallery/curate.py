@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import getpass
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,23 +28,43 @@ def label_images(parts: Parts, labels: Mapping[str, str | None], *, by: str | No
 
 def import_labels(parts: Parts, file: Path, *, by: str | None) -> dict[str, Any]:
     """Label images from a CSV file; see ``Gallery.import_labels``."""
-    rows = _read_csv(file)
-    bases = [Path(root.location) for root in parts.catalogue.roots()] + [file.resolve().parent]
-    # Relative paths may be meant from any root or from the file; the first that the gallery knows counts.
-    candidates = {text: [Path(text)] if Path(text).is_absolute() else [b / text for b in bases] for text in rows}
-    known = parts.catalogue.find_paths([path for paths in candidates.values() for path in paths])
-    changes: dict[int, str] = {}
-    unknown = []
-    for text, label in rows.items():
-        key = next((known[path] for path in candidates[text] if path in known), None)
-        if key is None:
-            unknown.append(text)
-        else:
-            changes[key] = label
+    changes, unknown = read_labels(parts, file)
     batch = None
     if changes:
         batch = parts.catalogue.add_labels(list(changes.items()), by=by or account_name(), source="import")
     return {"batch": batch, "labelled": len(changes), "unknown": unknown}
+
+
+def read_labels(parts: Parts, file: Path) -> tuple[dict[int, str], list[str]]:
+    """Label by image key from a CSV file with columns path and label, and the paths that the gallery does not know.
+
+    Raises:
+        SettingError: the file cannot be read, or lacks a column.
+    """
+    rows = ((row["path"], (row["label"] or "").strip()) for row in read_table(file, ("path", "label")))
+    labels = {path: label for path, label in rows if path and label}
+    known = find_images(parts, file, list(labels))
+    unknown = [path for path in labels if path not in known]
+    return {known[path]: label for path, label in labels.items() if path in known}, unknown
+
+
+def find_images(parts: Parts, file: Path, paths: Sequence[str]) -> dict[str, int]:
+    """Keys of the images that a file names by path; paths that the gallery does not know are not in it."""
+    folders = folders_of(parts, file)
+    candidates = {text: possible_paths(folders, text) for text in paths}
+    known = parts.catalogue.find_paths([path for paths in candidates.values() for path in paths])
+    first = {text: next((known[path] for path in paths if path in known), None) for text, paths in candidates.items()}
+    return {text: key for text, key in first.items() if key is not None}
+
+
+def folders_of(parts: Parts, file: Path) -> list[Path]:
+    """Where relative paths in a file may be meant from: any root, or the folder of the file."""
+    return [Path(root.location) for root in parts.catalogue.roots()] + [file.resolve().parent]
+
+
+def possible_paths(folders: Sequence[Path], text: str) -> list[Path]:
+    """What a path in a file may mean; the first that is there counts."""
+    return [Path(text)] if Path(text).is_absolute() else [folder / text for folder in folders]
 
 
 def account_name() -> str:
@@ -55,16 +75,21 @@ def account_name() -> str:
         return "unknown"
 
 
-def _read_csv(file: Path) -> dict[str, str]:
+def read_table(file: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file whose first line names at least these columns.
+
+    Raises:
+        SettingError: the file cannot be read, or lacks a column.
+    """
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
-            missing = {"path", "label"} - set(reader.fieldnames or ())
+            missing = set(columns) - set(reader.fieldnames or ())
             if missing:
                 raise SettingError(
                     f"{file} has no column {' and no column '.join(sorted(missing))}",
-                    hint="its first line must name the columns path and label",
+                    hint=f"its first line must name the columns {' and '.join(columns)}",
                 )
-            return {row["path"]: row["label"].strip() for row in reader if row["path"] and (row["label"] or "").strip()}
+            return list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingError(f"cannot read {file}: {error}") from error

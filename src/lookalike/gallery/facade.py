@@ -5,119 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lookalike.catalogue.sqlite import SqliteCatalogue
-from lookalike.errors import GalleryExistsError, GalleryLockedError, GalleryNotFoundError, SettingError
 from lookalike.filters import parse
-from lookalike.formats import is_image_name
 from lookalike.gallery import curate, health, ingest, pages, query
-from lookalike.gallery.parts import CATALOGUE_NAME, Parts, Progress, no_progress
-from lookalike.results import IndexReport, SearchResult
-from lookalike.settings import Settings, default_gallery_path
+from lookalike.gallery.opening import OpenGallery
+from lookalike.gallery.parts import Progress, no_progress
+from lookalike.results import EvalReport, IndexReport, SearchResult
 from lookalike.types import Failure, Float32, ImageRecord, LabelEvent, ModelInfo
 
-DEFAULT_MODEL = "efficientnet-lite0"
+if TYPE_CHECKING:
+    from lookalike.gallery.explaining import Explanation
 
 
-class Gallery:
+class Gallery(OpenGallery):
     """A searchable collection of images: one folder that knows how it was made.
 
     Make one with ``Gallery.create`` or ``Gallery.open``; use it as a context manager. Photo folders are only read;
     everything is written to the gallery's own folder.
     """
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-
-    @classmethod
-    def create(
-        cls, path: str | os.PathLike[str], model: str = DEFAULT_MODEL, settings: Settings | None = None
-    ) -> Gallery:
-        """Make an empty gallery.
-
-        Args:
-            path: Its folder; made where it is missing.
-            model: Name of a network, or the path of an ONNX file with its card.
-            settings: What was chosen; default: from the environment.
-
-        Raises:
-            GalleryExistsError: there is a gallery already.
-            SettingError: the folder holds images: photo folders are never written to.
-            ModelError: the network cannot be used.
-        """
-        from lookalike.models import registry
-
-        folder = Path(path).expanduser()
-        info = registry.info(model)
-        source = str(Path(model).resolve()) if model.lower().endswith(".onnx") else model
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _refuse_photos(folder)
-            SqliteCatalogue.create(folder / CATALOGUE_NAME, info, source).close()
-        except FileExistsError as error:
-            raise GalleryExistsError(f"there is a gallery at {folder} already") from error
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise GalleryLockedError(f"cannot make a gallery at {folder}: {reason}") from error
-        return cls.open(folder, settings=settings)
-
-    @classmethod
-    def open(
-        cls,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        settings: Settings | None = None,
-        create: bool = False,
-        model: str | None = None,
-        once: bool = False,
-    ) -> Gallery:
-        """Open a gallery.
-
-        Args:
-            path: Its folder; default: ``LOOKALIKE_GALLERY`` or the per-user one.
-            settings: What was chosen; default: from the environment.
-            create: Make it where there is none.
-            model: The network that it must be of, where that matters.
-            once: For a process that searches once, as the command line does: sooner ready, slower per search.
-
-        Raises:
-            GalleryNotFoundError: there is none, and ``create`` is not set.
-            GalleryFormatError: it is damaged, or made by a newer version.
-            SpaceMismatchError: it holds embeddings of another network.
-        """
-        folder = default_gallery_path() if path is None else Path(path).expanduser()
-        settings = settings or Settings.from_environment()
-        try:
-            parts = Parts(folder, settings, once=once)
-        except GalleryNotFoundError:
-            if not create:
-                raise
-            return cls.create(folder, model or DEFAULT_MODEL, settings)
-        if model is not None:
-            health.require_model(parts, model)
-        return cls(parts)
-
-    @property
-    def path(self) -> Path:
-        """The gallery's folder."""
-        return self._parts.path
-
-    def __len__(self) -> int:
-        return self._parts.catalogue.count()
-
-    def __repr__(self) -> str:
-        return f"Gallery({str(self.path)!r}, {len(self):,} images)"
-
-    def __enter__(self) -> Gallery:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give back files, processes and memory."""
-        self._parts.close()
 
     # -- filling -----------------------------------------------------------------------------------------------
 
@@ -160,18 +66,30 @@ class Gallery:
         image: Any,
         k: int = 10,
         *,
+        match: str = "auto",
         where: str | None = None,
+        min_score: float | str | None = None,
+        box: Sequence[float] | None = None,
+        like: Sequence[Any] = (),
+        unlike: Sequence[Any] = (),
+        stacks: bool = True,
         power: float | None = None,
-        min_score: float | None = None,
     ) -> SearchResult:
         """Find the images most like a picture.
 
         Args:
-            image: A path, the bytes of an image file, a Pillow image, or an array (h, w, 3) of uint8.
+            image: A path, the bytes of an image file, a Pillow image, or an array (h, w, 3) of uint8; None to search
+                by the examples alone.
             k: How many results; fewer come where there are fewer.
+            match: What the order is by: "kind" (the same kind of thing), "object" (the very same thing), "auto" (both
+                at once), "plain" (the score alone).
             where: A filter such as ``format = JPEG and width >= 1000``; see ``lookalike.filters``.
-            power: Whitening power 0..1 of the order; None takes the gallery's own.
-            min_score: Leave out results with a lower score (-1..1).
+            min_score: Leave out results with a lower score (-1..1); "auto" leaves out what looks like chance.
+            box: Search by this part of the picture: x0, y0, x1, y1 as fractions of the upright image.
+            like: Further examples of what is wanted: ids or paths, or pairs of one and a weight above 0.
+            unlike: Examples of what is not wanted, likewise.
+            stacks: Fold near-duplicates into one result, which names them.
+            power: Whitening power 0..1 of a plain order; in place of ``match``.
 
         Returns:
             Matches, best first; images with the query's own content come first, ties are in order of id.
@@ -179,25 +97,46 @@ class Gallery:
         Raises:
             EmptyGalleryError: nothing is indexed yet.
             ImageError: the query image cannot be read or decoded.
-            SettingError: k, where, power or min_score cannot be used.
+            SettingError: an argument cannot be used.
         """
-        return query.search(self._parts, image, query.Ask.of(k, where, power, min_score))
+        asked: dict[str, Any] = {"match": match, "power": power, "min_score": min_score, "stacks": stacks}
+        return query.search(self._parts, image, query.Ask.of(k, where, **asked, box=box, like=like, unlike=unlike))
 
     def similar(
         self,
         image_id: str,
         k: int = 10,
         *,
+        match: str = "auto",
         where: str | None = None,
+        min_score: float | str | None = None,
+        like: Sequence[Any] = (),
+        unlike: Sequence[Any] = (),
+        stacks: bool = True,
         power: float | None = None,
-        min_score: float | None = None,
     ) -> SearchResult:
         """Find the images most like one of the gallery; itself is left out. Arguments as in ``search``.
 
         Raises:
             ImageNotFoundError: the gallery has no such image.
         """
-        return query.similar(self._parts, image_id, query.Ask.of(k, where, power, min_score))
+        asked: dict[str, Any] = {"match": match, "power": power, "min_score": min_score, "stacks": stacks}
+        return query.similar(self._parts, image_id, query.Ask.of(k, where, **asked, like=like, unlike=unlike))
+
+    def explain(self, result: SearchResult, folder: str | os.PathLike[str] | None = None) -> list[Explanation]:
+        """Say why each match of a search has its score: which parts of both pictures it comes from.
+
+        Args:
+            result: Of a search or of ``similar``.
+            folder: Where to write one PNG per match; None writes nothing.
+
+        Raises:
+            SettingError: the folder lies among the photos, which are never written to.
+            ModelError: the network gives no map of where it saw what.
+        """
+        from lookalike.gallery import explaining
+
+        return explaining.explain_result(self._parts, result, None if folder is None else Path(folder))
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -250,15 +189,22 @@ class Gallery:
         """
         return health.doctor(self._parts, repair=repair, refit=refit, move_root=move_root, progress=progress)
 
-    def write_report(self, results: Sequence[SearchResult], file: str | os.PathLike[str], title: str = "") -> None:
+    def write_report(
+        self,
+        results: Sequence[SearchResult],
+        file: str | os.PathLike[str],
+        title: str = "",
+        explanations: Sequence[Sequence[Explanation]] = (),
+    ) -> None:
         """Write a self-contained HTML page that shows searches with their pictures.
 
         Args:
             results: What was found.
             file: Where to; replaced where it is there.
             title: Heading; default: the gallery's name.
+            explanations: What ``explain`` says of each search, in their order; may be left out.
         """
-        pages.write_report(self._parts, results, Path(file), title)
+        pages.write_report(self._parts, results, Path(file), title, explanations)
 
     @staticmethod
     def models() -> list[ModelInfo]:
@@ -266,6 +212,50 @@ class Gallery:
         from lookalike.models import registry
 
         return registry.available()
+
+    # -- measuring ---------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        labels: str | os.PathLike[str] | Mapping[str, str] | None = None,
+        *,
+        queries: str | os.PathLike[str] | None = None,
+        edits: bool = False,
+        match: str | None = None,
+        sample: int | None = None,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> EvalReport:
+        """Measure how well searches find what is right; changes nothing. See ``docs/evaluate.md``.
+
+        Without labels or queries, the gallery's own labels are used; where it has none, edited copies of its images
+        must find their originals.
+
+        Args:
+            labels: Label by image id, or a CSV file with columns path and label.
+            queries: A CSV file with columns query and relevant (paths, with ";" between them).
+            edits: Use edited copies although the gallery has labels.
+            match: Measure only this order; None measures all that the gallery has.
+            sample: At most this many queries; of edits, this many images (100 unless told otherwise).
+            seed: Decides which, and how they are edited.
+            progress: Told (stage, done, total).
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            SettingError: a file or argument cannot be used, or there is nothing to measure with.
+        """
+        from lookalike.gallery import evaluation
+
+        return evaluation.evaluate(
+            self._parts,
+            labels=labels if labels is None or isinstance(labels, Mapping) else Path(labels),
+            queries=None if queries is None else Path(queries),
+            edits=edits,
+            match=match,
+            sample=sample,
+            seed=seed,
+            progress=progress,
+        )
 
     # -- labels ------------------------------------------------------------------------------------------------
 
@@ -306,12 +296,3 @@ class Gallery:
     def label_counts(self) -> dict[str, int]:
         """Number of images by current label, the most frequent first."""
         return self._parts.catalogue.label_counts()
-
-
-def _refuse_photos(folder: Path) -> None:
-    photo = next((entry.name for entry in folder.iterdir() if is_image_name(entry.name)), None)
-    if photo is not None:
-        raise SettingError(
-            f"{folder} cannot become a gallery: it holds images ({photo}), and photo folders are never written to",
-            hint="give the gallery a folder of its own with -g",
-        )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import SpaceMismatchError
+from lookalike.gallery import dial
 from lookalike.gallery.follow import synced
 from lookalike.gallery.ingest import fit_if_due
 from lookalike.gallery.parts import Parts, Progress
@@ -66,6 +67,7 @@ def doctor(
         with parts.writer_lock("doctor"):
             if refit and fit_if_due(parts, progress, force=True):
                 done.append("fitted the reducer again")
+                dial.build(parts, progress)
             if repair:
                 done += _rebuild_caches(parts, progress)
     caches = _check_caches(parts) if not integrity else []
@@ -126,4 +128,6 @@ def _rebuild_caches(parts: Parts, progress: Progress) -> list[str]:
         parts.engine.clear()
         synced(parts)
         done.append("rebuilt the search index")
+        if dial.build(parts, progress, force=True):
+            done.append("learned the neighbourhoods again")
     return done

@@ -14,6 +14,7 @@ from lookalike import reduce
 from lookalike.catalogue.base import Catalogue, Extracted, Root, Scan, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
+from lookalike.gallery import dial
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
 from lookalike.results import IndexReport
@@ -57,8 +58,9 @@ def index(
             removed = scan.finish()
         fit_if_due(parts, progress)
         progress("prepare search", 0, None)
-        if parts.catalogue.count():
+        if not parts.catalogue.is_empty():
             synced(parts)
+            dial.build(parts, progress)
     seconds = time.monotonic() - started
     return IndexReport(
         gallery=parts.path,

@@ -6,20 +6,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lookalike.errors import LookalikeError
+from lookalike.gallery import explaining
+from lookalike.gallery.explaining import Explanation
 from lookalike.gallery.parts import Parts
 from lookalike.gallery.query import record_of
-from lookalike.report import SAME_FILE, MatchReport, QueryReport, search_report
+from lookalike.report import SAME_FILE, FoldedReport, MatchReport, QueryReport, WhyReport, search_report
 from lookalike.results import Match, SearchResult
 from lookalike.types import ImageRecord
 
 SAME_CONTENT = "a copy of it"
+MOST_FOLDED_PICTURES = 24  # of one stack; the rest of it is listed by name, so that a burst does not swell the page
+_ORDERS = {
+    "auto": "ordered by kind and by object at once",
+    "kind": "ordered by kind",
+    "object": "ordered by object",
+    "adapted": "ordered as the labels taught",
+    "plain": "ordered by score",
+}
 
 
-def write_report(parts: Parts, results: Sequence[SearchResult], file: Path, title: str) -> None:
+def write_report(
+    parts: Parts,
+    results: Sequence[SearchResult],
+    file: Path,
+    title: str,
+    explanations: Sequence[Sequence[Explanation]] = (),
+) -> None:
     """See ``Gallery.write_report``."""
     model, searched = parts.catalogue.model(), parts.catalogue.count()
     facts = [("gallery", str(parts.path)), ("images", f"{searched:,}"), ("network", model.name)]
-    page = search_report(title or parts.path.name, [_query(parts, result) for result in results], facts=facts)
+    explained = [*explanations, *([()] * (len(results) - len(explanations)))]
+    queries = [_query(parts, result, why) for result, why in zip(results, explained, strict=True)]
+    page = search_report(title or parts.path.name, queries, facts=facts)
     try:
         file.write_text(page, encoding="utf-8")
     except OSError as error:
@@ -27,14 +45,50 @@ def write_report(parts: Parts, results: Sequence[SearchResult], file: Path, titl
         raise LookalikeError(f"cannot write {file}: {reason}", hint="give another file with --html") from error
 
 
-def _query(parts: Parts, result: SearchResult) -> QueryReport:
-    matches = [_match(result, match, record_of(parts, match.id)) for match in result]
-    return QueryReport(result.query, result.query_thumbnail, matches, sum(result.seconds.values()))
+def _query(parts: Parts, result: SearchResult, explanations: Sequence[Explanation]) -> QueryReport:
+    why = {explanation.id: _why(explanation) for explanation in explanations}
+    matches = [_match(parts, result, match, why.get(match.id)) for match in result]
+    return QueryReport(
+        name=result.query,
+        thumbnail=result.query_thumbnail,
+        matches=matches,
+        seconds=sum(result.seconds.values()),
+        note=_ORDERS.get(result.match, ""),
+        nothing_alike=bool(result.nothing_alike),
+    )
 
 
-def _match(result: SearchResult, match: Match, record: ImageRecord) -> MatchReport:
+def _match(parts: Parts, result: SearchResult, match: Match, why: WhyReport | None) -> MatchReport:
+    record = record_of(parts, match.id)
     same = record.content == result.query_content
-    note = (SAME_FILE if str(match.path) == result.query else SAME_CONTENT) if same else ""
+    return MatchReport(
+        rank=match.rank,
+        path=match.path,
+        score=match.score,
+        thumbnail=result.thumbnail_of(match.id) or b"",
+        note=(SAME_FILE if str(match.path) == result.query else SAME_CONTENT) if same else "",
+        detail=_detail(record),
+        band=match.band,
+        false_match_rate=match.false_match_rate,
+        folded=_folded(parts, result, match.stack or ()),
+        region=match.region,
+        aspect=record.width_px / record.height_px,
+        why=why,
+    )
+
+
+def _detail(record: ImageRecord) -> str:
     taken = f", {record.taken_at[:10]}" if record.taken_at else ""
-    detail = f"{record.width_px} x {record.height_px} px{taken}" + (f", {record.label}" if record.label else "")
-    return MatchReport(match.rank, match.path, match.score, result.thumbnail_of(match.id) or b"", note, detail)
+    return f"{record.width_px} x {record.height_px} px{taken}" + (f", {record.label}" if record.label else "")
+
+
+def _folded(parts: Parts, result: SearchResult, ids: Sequence[str]) -> list[FoldedReport]:
+    shown = ids[:MOST_FOLDED_PICTURES]
+    pictures = [result.thumbnail_of(image_id) or b"" for image_id in shown]
+    pictures += [b""] * (len(ids) - len(shown))
+    return [FoldedReport(record_of(parts, i).path, jpeg) for i, jpeg in zip(ids, pictures, strict=True)]
+
+
+def _why(explanation: Explanation) -> WhyReport:
+    query, match = explaining.page_images(explanation)
+    return WhyReport(query, match, explaining.total(explanation), explanation.notes)

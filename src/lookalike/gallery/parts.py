@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lookalike.catalogue.base import Catalogue
 from lookalike.catalogue.sqlite import SqliteCatalogue
@@ -18,6 +19,9 @@ from lookalike.models.base import Embedder
 from lookalike.settings import Settings, cache_path
 from lookalike.thumbnails import Thumbnails
 from lookalike.types import Reducer
+
+if TYPE_CHECKING:
+    from lookalike.gallery.neighbourhoods import Neighbourhoods
 
 CATALOGUE_NAME = "catalogue.sqlite"
 
@@ -42,6 +46,7 @@ class Parts:
         interim: A reducer made up from what is there before the first fit; belongs to ``query``.
         followed: The generation that the engine was last brought to, and the reducer of its vectors; likewise.
         index_ready: Whether the engine's own index was looked at, and made where it was missing; likewise.
+        neighbourhoods: What the dial has loaded, for which space and from which file; belongs to ``dial``.
         lock: Held while the engine is brought up to date.
     """
 
@@ -53,6 +58,7 @@ class Parts:
         self.interim: Reducer | None = None
         self.followed: tuple[int, Reducer] | None = None
         self.index_ready = once  # a process that asks once does without
+        self.neighbourhoods: tuple[tuple[str, tuple[int, int] | None], Neighbourhoods | None] | None = None
         self.lock = threading.RLock()
         self._embedders: dict[bool, Embedder] = {}
 

@@ -1,4 +1,4 @@
-"""Searching: the same decode, embed and reduce as indexing, then the engine, then the dial and the order."""
+"""Searching: the same decode, embed and reduce as indexing, then the order, what it means, and stacks."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lookalike import reduce
-from lookalike.engines.base import NO_KEY
-from lookalike.errors import EmptyGalleryError, ImageError, ImageNotFoundError, ImageReadError, SettingError, ShapeError
+from lookalike import stacks
+from lookalike.errors import EmptyGalleryError, ImageNotFoundError, SettingError
 from lookalike.filters import Condition, parse
+from lookalike.gallery import examples, picture
+from lookalike.gallery.examples import Example
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
+from lookalike.gallery.ranking import Candidates, Subject, candidates
 from lookalike.results import Match, SearchResult
 from lookalike.types import DecodedImage, Float32, ImageRecord, Int64, format_id, parse_id
 
-SHORTLIST = 500  # how many the engine hands over for the dial to put in order
-_SCORE_DECIMALS = 6  # what differs less is a tie, decided by id, so that the order is the same everywhere
+MATCHES = ("auto", "kind", "object", "plain")
+AUTO = "auto"
+_NO_KEYS = np.zeros(0, np.int64)
+_MORE = 4  # times as many candidates, where stacks swallowed too many
 
 
 @dataclass
@@ -44,49 +49,95 @@ class Ask:
     Attributes:
         k: How many results.
         where: Conditions that all of them fulfil.
-        power: Whitening power; None takes the gallery's own.
+        match: What the order is by; one of MATCHES.
+        power: Whitening power of a plain order; None leaves the order to ``match``.
         min_score: Results below this score are left out; None keeps all.
+        cut_chance: Leave out what looks like chance.
+        stacks: Whether near-duplicates are folded into one result.
+        box: The part of the query picture that is meant, x0, y0, x1, y1 as fractions; None for all of it.
+        like: What else is right: (id or path, weight).
+        unlike: What is wrong, likewise.
     """
 
     k: int = 10
     where: tuple[Condition, ...] = ()
+    match: str = AUTO
     power: float | None = None
     min_score: float | None = None
+    cut_chance: bool = False
+    stacks: bool = True
+    box: picture.Box | None = None
+    like: tuple[Example, ...] = ()
+    unlike: tuple[Example, ...] = ()
 
     @classmethod
-    def of(cls, k: int, where: str | None, power: float | None, min_score: float | None) -> Ask:
+    def of(
+        cls,
+        k: int,
+        where: str | None,
+        *,
+        match: str = AUTO,
+        power: float | None = None,
+        min_score: float | str | None = None,
+        stacks: bool = True,
+        box: Sequence[float] | None = None,
+        like: Sequence[Any] = (),
+        unlike: Sequence[Any] = (),
+    ) -> Ask:
         """Checked values.
 
         Raises:
-            SettingError: k below 1, a power outside 0..1, a score outside -1..1, or a filter not understood.
+            SettingError: k below 1, an unknown match, a power outside 0..1, a score outside -1..1, or a filter not
+                understood.
         """
         if k < 1:
             raise SettingError(f"k is {k}, it must be at least 1")
+        if match not in MATCHES:
+            raise SettingError(f"match is {match!r}, it must be one of {', '.join(MATCHES)}")
         if power is not None and not 0.0 <= power <= 1.0:
             raise SettingError(f"power is {power}, it must lie between 0 and 1")
-        if min_score is not None and not -1.0 <= min_score <= 1.0:
-            raise SettingError(f"min_score is {min_score}, scores lie between -1 and 1")
-        return cls(k, parse(where) if where else (), power, min_score)
+        least = None if min_score is None or min_score == AUTO else _score(min_score)
+        conditions = parse(where) if where else ()
+        part = None if box is None else picture.check_box(box)
+        right, wrong = examples.check(like), examples.check(unlike)
+        return cls(k, conditions, match, power, least, min_score == AUTO, stacks, part, right, wrong)
+
+
+def _score(value: float | str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = np.nan
+    if not -1.0 <= number <= 1.0:
+        raise SettingError(f"min_score is {value}, scores lie between -1 and 1", hint="or give auto")
+    return number
 
 
 def search(parts: Parts, image: Any, ask: Ask) -> SearchResult:
-    """Find the images most like a picture; see ``Gallery.search``."""
+    """Find the images most like a picture, or most like the examples alone; see ``Gallery.search``."""
     timer = _Timer()
     if parts.catalogue.is_empty():
         raise EmptyGalleryError(f"{parts.path} holds no images yet", hint="lookalike index FOLDER")
+    if image is None:
+        return _by_examples(parts, ask, timer)
     parts.decoders.start(1)
     with ThreadPoolExecutor(1) as other:  # a cold process loads the network while a decoder starts and works
         loading = other.submit(parts.embedder, throughput=False)
         with timer.stage("decode"):
-            name, data = _read(image, parts.settings.max_file_bytes)
-            decoded = _decode(parts, name, data)
+            name, data = picture.read(image, parts.settings.max_file_bytes)
+            decoded = picture.decode(parts, name, data, ask.box)
         with timer.stage("embed"):
-            embedding = _embed(loading.result(), decoded)
-    with timer.stage("search"):
-        content = hashlib.sha256(data).digest()
-        own = parts.catalogue.keys_of_content(content)
-        matches = _rank(parts, embedding, ask, own=own)
-    return _result(parts, name, matches, timer, decoded.thumbnail, content.hex())
+            seen = picture.embed(loading.result(), decoded)
+            like, unlike = _look(parts, ask)
+    content = hashlib.sha256(data).digest()
+    with timer.stage("search"), parts.lock, parts.catalogue.snapshot():
+        own = parts.catalogue.keys_of_content(content) if ask.box is None else _NO_KEYS
+        subject = examples.subject_of(parts, seen, like, unlike, own=own, without=_NO_KEYS)
+        found = _matches(parts, subject, ask)
+    asked = _Asked(name, decoded.thumbnail, content.hex(), subject.vector)
+    if not (like or unlike):
+        asked = replace(asked, image=decoded, box=ask.box)
+    return _result(parts, asked, found, timer)
 
 
 def similar(parts: Parts, image_id: str, ask: Ask) -> SearchResult:
@@ -95,14 +146,37 @@ def similar(parts: Parts, image_id: str, ask: Ask) -> SearchResult:
     record = record_of(parts, image_id)
     key = parse_id(record.id)
     assert key is not None
-    with timer.stage("search"):
-        features = parts.catalogue.features(key)
-        assert features is not None
-        embedding = features[0]
+    with timer.stage("embed"):
+        like, unlike = _look(parts, ask)
+    with timer.stage("search"), parts.lock, parts.catalogue.snapshot():
+        seen = examples.look(parts, [(record.id, 1.0)])[0]
         own = parts.catalogue.keys_of_content(bytes.fromhex(record.content))
-        matches = _rank(parts, embedding.astype(np.float32), ask, own=own[own != key], without=key)
+        subject = examples.subject_of(parts, seen, like, unlike, own=own[own != key], without=own[own == key])
+        found = _matches(parts, subject, ask)
     thumbnail = parts.thumbnails.get(bytes.fromhex(record.content)) or b""
-    return _result(parts, str(record.path), matches, timer, thumbnail, record.content)
+    asked = _Asked(str(record.path), thumbnail, record.content, subject.vector)
+    if not (like or unlike):
+        asked = replace(asked, id=record.id)
+    return _result(parts, asked, found, timer)
+
+
+def _by_examples(parts: Parts, ask: Ask, timer: _Timer) -> SearchResult:
+    if not ask.like:
+        raise SettingError("there is nothing to be like", hint="give an image, or an example with like")
+    if ask.box is not None:
+        raise SettingError("a box needs the picture that it lies in", hint="give an image")
+    with timer.stage("embed"):
+        like, unlike = _look(parts, ask)
+    with timer.stage("search"), parts.lock, parts.catalogue.snapshot():
+        subject = examples.subject_of(parts, None, like, unlike, own=_NO_KEYS, without=_NO_KEYS)
+        found = _matches(parts, subject, ask)
+    return _result(parts, _Asked(" and ".join(what for what, _ in ask.like), b"", "", subject.vector), found, timer)
+
+
+def _look(parts: Parts, ask: Ask) -> list[list[tuple[examples.Seen, float]]]:
+    """What the network sees in the examples, with their weights: the right ones, the wrong ones."""
+    given = (ask.like, ask.unlike)
+    return [[(seen, w) for seen, (_, w) in zip(examples.look(parts, some), some, strict=True)] for some in given]
 
 
 def record_of(parts: Parts, image_id: str) -> ImageRecord:
@@ -130,92 +204,88 @@ def vectors(parts: Parts) -> tuple[list[str], Float32]:
         return [format_id(int(key)) for key in keys], engine.vectors(keys)
 
 
-# -- ranking ----------------------------------------------------------------------------------------------------
+# -- from candidates to matches -----------------------------------------------------------------------------------
 
 
-def _rank(parts: Parts, embedding: Float32, ask: Ask, *, own: Int64, without: int = NO_KEY) -> list[Match]:
-    """Matches in order: the query's own content first, then by rank score, ties by id."""
-    with parts.lock, parts.catalogue.snapshot():
-        engine, reducer = synced(parts)
-        vector = reduce.transform(reducer, embedding[None, :])[0]
-        power = reducer.power if ask.power is None else ask.power
-        allowed = parts.catalogue.keys(ask.where) if ask.where else None
-        wanted = ask.k + len(own) + 1  # the query's own content and the image itself may take places
-        keys = engine.search(vector[None, :], max(wanted, SHORTLIST if power else 0), allowed)[0][0]
-        keys = np.union1d(keys[keys != NO_KEY], own if allowed is None else np.intersect1d(own, allowed))
-        keys = keys[keys != without]
-        if not len(keys):
-            return []
-        found = engine.vectors(keys)
-        scores = np.clip(found @ vector, -1.0, 1.0)
-        rank_scores = scores
-        if power:
-            rank_scores = reduce.rescore(vector, found, reduce.whitening_weights(reducer, power))
-        order = np.lexsort((keys, -np.round(rank_scores, _SCORE_DECIMALS), ~np.isin(keys, own)))
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a search found, before it is told."""
+
+    matches: tuple[Match, ...]
+    match: str
+    nothing_alike: bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    """What was asked, as a SearchResult keeps it."""
+
+    name: str
+    thumbnail: bytes
+    content: str
+    vector: Float32
+    image: DecodedImage | None = None
+    box: picture.Box | None = None
+    id: str | None = None
+
+
+def _matches(parts: Parts, subject: Subject, ask: Ask) -> _Found:
+    allowed = parts.catalogue.keys(ask.where) if ask.where else None
+    total = len(parts.engine) if allowed is None else len(allowed)
+    count = ask.k
+    while True:
+        ranked = candidates(parts, subject, count, match=ask.match, power=ask.power, allowed=allowed)
         if ask.min_score is not None:
-            order = order[scores[order] >= ask.min_score]
-        order = order[: ask.k]
-        records = parts.catalogue.records([int(key) for key in keys[order]])
-    return [
-        Match(rank, format_id(int(keys[i])), records[int(keys[i])].path, float(scores[i]), float(rank_scores[i]))
-        for rank, i in enumerate(order, 1)
-    ]
+            ranked = ranked.take(np.flatnonzero(ranked.scores >= ask.min_score))
+        groups = _grouped(parts, ranked, ask)
+        if len(groups) >= ask.k or count >= total:
+            break
+        count = min(total, max(_MORE * count, _MORE * len(ranked)))
+    records = parts.catalogue.records([int(key) for key in ranked.keys[[rows[0] for rows in groups]]])
+    told = [_told(ranked, rows, records, ask) for rows in groups]
+    matches = tuple(Match(rank, *rest) for rank, rest in enumerate(told, 1))
+    return _Found(matches, ranked.match, None)
 
 
-def _result(
-    parts: Parts, name: str, matches: Sequence[Match], timer: _Timer, thumbnail: bytes, content: str
-) -> SearchResult:
+def _grouped(parts: Parts, ranked: Candidates, ask: Ask) -> list[list[int]]:
+    """Rows of each result: one, or a stack."""
+    if not ask.stacks:
+        return [[row] for row in range(min(ask.k, len(ranked)))]
+    return stacks.fold(ranked.vectors, _taken(parts, ranked.keys), ask.k)
+
+
+def _taken(parts: Parts, keys: Int64) -> NDArray[np.float64]:
+    """When pictures were taken, in seconds; NaN where nobody knows."""
+    known = parts.catalogue.taken(keys)
+    times = (known.get(key) for key in keys.tolist())
+    return np.array([np.nan if text is None else datetime.fromisoformat(text).timestamp() for text in times], float)
+
+
+def _told(ranked: Candidates, rows: list[int], records: dict[int, ImageRecord], ask: Ask) -> tuple[Any, ...]:
+    """The fields of a Match after its rank."""
+    first = rows[0]
+    key = int(ranked.keys[first])
+    stack = tuple(format_id(int(ranked.keys[row])) for row in rows[1:]) if ask.stacks else None
+    scores = float(ranked.scores[first]), float(ranked.rank_scores[first])
+    return format_id(key), records[key].path, *scores, None, None, stack
+
+
+def _result(parts: Parts, asked: _Asked, found: _Found, timer: _Timer) -> SearchResult:
     def thumbnail_of(image_id: str) -> bytes | None:
         return parts.thumbnails.get(bytes.fromhex(record_of(parts, image_id).content))
 
-    return SearchResult(name, tuple(matches), len(parts.engine), timer.seconds, thumbnail_of, thumbnail, content)
-
-
-# -- the query picture ------------------------------------------------------------------------------------------
-
-
-def _decode(parts: Parts, name: str, data: bytes) -> DecodedImage:
-    try:
-        return parts.decoders.decode(data, parts.catalogue.model().decode_spec, thumbnail=True)
-    except ImageError as error:
-        raise type(error)(f"{name}: {error}", hint=error.hint) from error
-
-
-def _embed(embedder: Any, decoded: DecodedImage) -> Float32:
-    row: Float32 = embedder.embed([decoded.pixels])[0]
-    # Stored embeddings are float16; the same picture must get the same numbers.
-    return row.astype(np.float16).astype(np.float32)
-
-
-def _read(image: Any, max_bytes: int) -> tuple[str, bytes]:
-    """A name for the query, and its bytes."""
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        return "image", bytes(image)
-    if isinstance(image, (str, Path)):
-        return str(image), _read_file(Path(image), max_bytes)
-    if isinstance(image, np.ndarray):
-        return "image", _as_ppm(image)
-    if hasattr(image, "convert"):  # a Pillow image
-        return "image", _as_ppm(np.asarray(image.convert("RGB")))
-    raise SettingError(
-        f"cannot search with a {type(image).__name__}",
-        hint="give a path, bytes, a Pillow image or an array (h, w, 3) of uint8",
+    return SearchResult(
+        query=asked.name,
+        matches=found.matches,
+        searched=len(parts.engine),
+        seconds=timer.seconds,
+        thumbnail_of=thumbnail_of,
+        query_thumbnail=asked.thumbnail,
+        query_content=asked.content,
+        match=found.match,
+        nothing_alike=found.nothing_alike,
+        query_vector=asked.vector,
+        query_image=asked.image,
+        query_box=asked.box,
+        query_id=asked.id,
     )
-
-
-def _read_file(path: Path, max_bytes: int) -> bytes:
-    try:
-        with path.expanduser().open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ImageReadError(f"cannot read {path}: {reason}", hint="check the path of the query image") from error
-    if len(data) > max_bytes:
-        raise ImageReadError(f"{path} has more than {max_bytes:,} bytes", hint="raise LOOKALIKE_MAX_FILE_BYTES")
-    return data
-
-
-def _as_ppm(pixels: Any) -> bytes:
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-        raise ShapeError(f"query image: expected (h, w, 3) of uint8, got {pixels.shape} of {pixels.dtype}")
-    return b"P6 %d %d 255\n" % (pixels.shape[1], pixels.shape[0]) + np.ascontiguousarray(pixels).tobytes()

@@ -11,6 +11,7 @@ from lookalike.errors import ModelError, ShapeError
 from lookalike.models.base import FeatureMaps, Features
 from lookalike.models.graph import EMBEDDING, FINAL, STRIDE16
 from lookalike.models.runtimes import Runtime
+from lookalike.regions import pool_regions
 from lookalike.types import Float32, ModelInfo, Pixels
 
 
@@ -64,8 +65,6 @@ class NetworkEmbedder:
             rows.append(self._checked(embedding))
             taps.append(_tap(by_name[STRIDE16][0]) if STRIDE16 in by_name else np.zeros(0, np.float32))
             if regions:
-                from lookalike.regions import pool_regions
-
                 parts.append(pool_regions(by_name[FINAL][0]))
         if not rows:
             return Features(np.empty((0, self.info.dim), np.float32), np.empty((0, 0), np.float32))

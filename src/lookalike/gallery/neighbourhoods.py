@@ -1,0 +1,280 @@
+"""What the dial knows of a gallery: for each content its smoothed vector, its tap and its circle.
+
+Learned from vectors and taps of one space, kept in one cache file. Bytes per content: 2 d + 4 smoothed, 2 t + 4 tap
+(t <= 128), 6 for each of at most 16 members of its circle, 12 more: 884 at d = 256.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike import reduce, rerank
+from lookalike.engines import graph
+from lookalike.engines.cachefile import CacheFile, write
+from lookalike.engines.table import Rows
+from lookalike.rerank import Circles, Int32
+from lookalike.types import Float16, Float32, Int64, Reducer
+
+_KIND = "lookalike dial 1"  # the number goes up when a layout or a formula changes
+_TAP_DIM = 128
+_BLOCK_ROWS = 2**12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """What candidates are compared with.
+
+    Attributes:
+        vector: (d,) float32, plain.
+        tap: (T,) as the network gives it; empty where there is none.
+        row: Its row, where it is one of the contents; -1 for a picture from outside.
+    """
+
+    vector: Float32
+    tap: NDArray[Any]
+    row: int = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neighbourhoods:
+    """What was learned of n contents; all of it is read-only.
+
+    Attributes:
+        smoothed: Of each content, in order of number; the numbers are its keys.
+        taps: Likewise; of no dimensions where the network has no taps.
+        members: (n, m) int32, see ``rerank.Circles``.
+        shares: (n, m) float16, likewise.
+        reached: (n,) float32, see ``rerank.reach``.
+        reducer: That of the plain space.
+        tap_reducer: That of the taps.
+    """
+
+    smoothed: Rows
+    taps: Rows
+    members: Int32
+    shares: Float16
+    reached: Float32
+    reducer: Reducer
+    tap_reducer: Reducer
+
+    def __len__(self) -> int:
+        return len(self.smoothed)
+
+    @property
+    def numbers(self) -> Int64:
+        """Numbers (n,) of the contents, ascending."""
+        return self.smoothed.keys
+
+    def rank_scores(self, match: str, query: Query, vectors: Float32, rows: Int64, new_taps: NDArray[Any]) -> Float32:
+        """What a dial orders candidates by.
+
+        Args:
+            match: A key of ``rerank.BLENDS``.
+            query: What they are compared with.
+            vectors: (c, d) float32, the plain vectors of the candidates.
+            rows: (c,) their rows, -1 for contents that were not there when the neighbourhoods were learned.
+            new_taps: Taps (those of rows -1, T) in their order, or of no dimensions.
+
+        Returns:
+            (c,) float32 in -1..1.
+        """
+        blend = rerank.BLENDS[match]
+        scores = np.zeros(len(vectors), np.float32)
+        if blend.even or blend.smoothed:
+            even, smoothed = self._by_kind(query, vectors, rows)
+            scores += blend.even * even + blend.smoothed * smoothed
+        if blend.fused or blend.reciprocal:
+            fused, reciprocal = self._by_object(query, vectors, rows, new_taps)
+            scores += blend.fused * fused + blend.reciprocal * reciprocal
+        return np.clip(scores, -1, 1)
+
+    def _by_kind(self, query: Query, vectors: Float32, rows: Int64) -> tuple[Float32, Float32]:
+        """Even and smoothed cosines of the candidates."""
+        weights = reduce.whitening_weights(self.reducer, rerank.KIND_POWER)
+        every = rerank.even(np.vstack([vectors, query.vector]), weights)
+        candidates, asked = every[:-1], every[-1:]
+        known = rows >= 0
+        of_known = self.smoothed.take(rows[known]).unpack()
+
+        def smoothed(outside: Float32) -> Float32:
+            return rerank.smooth_outside(outside, outside @ candidates[known].T, of_known)
+
+        after = np.empty_like(candidates)
+        after[known], after[~known] = of_known, smoothed(candidates[~known])
+        own = smoothed(asked) if query.row < 0 else self.smoothed.take(np.array([query.row])).unpack()
+        return candidates @ asked[0], after @ own[0]
+
+    def _by_object(
+        self, query: Query, vectors: Float32, rows: Int64, new_taps: NDArray[Any]
+    ) -> tuple[Float32, Float32]:
+        """Fused cosines of the candidates, and what their circles share with the query's."""
+        known = rows >= 0
+        taps = np.empty((len(rows) + 1, self.taps.dim), np.float32)
+        taps[:-1][known] = self.taps.take(rows[known]).unpack()
+        taps[:-1][~known] = self._reduced(new_taps, int(np.count_nonzero(~known)))
+        taps[-1:] = self._reduced(query.tap[None, :], 1)
+        every = _fused(np.vstack([vectors, query.vector]), self.reducer, taps, self.tap_reducer)
+        candidates, asked = every[:-1], every[-1:]
+        here = rows[known]
+        of_known = self._circles(here)
+
+        def circles(outside: Float32) -> Circles:
+            scores = outside @ candidates[known].T
+            return rerank.circles_outside(scores, here.astype(np.int32), self.reached[here], of_known)
+
+        own = circles(asked) if query.row < 0 else self._circles(np.array([query.row]))
+        shared = np.empty(len(rows), np.float32)
+        shared[known] = rerank.overlap(own, of_known)
+        shared[~known] = rerank.overlap(own, circles(candidates[~known]))
+        return candidates @ asked[0], shared
+
+    def _circles(self, rows: Int64) -> Circles:
+        return Circles(self.members[rows], self.shares[rows].astype(np.float32))
+
+    def _reduced(self, taps: NDArray[Any], count: int) -> Float32:
+        """Taps in their space; zeros, which neither help nor hurt anybody, where there are none."""
+        if not self.taps.dim or taps.shape[1] != len(self.tap_reducer.mean):
+            return np.zeros((count, self.taps.dim), np.float32)
+        return reduce.transform(self.tap_reducer, taps)
+
+
+# -- learning ------------------------------------------------------------------------------------------------------
+
+
+def learn(
+    reducer: Reducer, numbers: Int64, vectors: NDArray[Any], taps: NDArray[Any], *, threads: int = 1
+) -> Neighbourhoods:
+    """Neighbourhoods of contents.
+
+    Args:
+        reducer: That made the vectors.
+        numbers: (n,) int64 of the contents, ascending.
+        vectors: (n, d) unit vectors in the plain space, float16 or float32.
+        taps: (n, T) as the network gives them; T is 0 where it gives none.
+        threads: Of faiss.
+    """
+    tap_reducer = _fit_taps(taps)
+    reduced = _reduced_taps(tap_reducer, numbers, taps)
+    weights = reduce.whitening_weights(reducer, rerank.KIND_POWER)
+    rows = _in_blocks(len(numbers), lambda block: rerank.even(vectors[block].astype(np.float32), weights))
+    smoothed = rerank.smooth(rows, *graph.nearest(rows, rerank.KIND_NEIGHBOURS, threads=threads))
+    packed = _packed(numbers, smoothed)
+    del rows, smoothed
+    rows = _in_blocks(
+        len(numbers),
+        lambda block: _fused(vectors[block].astype(np.float32), reducer, reduced.take(block).unpack(), tap_reducer),
+    )
+    neighbours, scores = graph.nearest(rows, rerank.OBJECT_NEIGHBOURS, threads=threads)
+    circles = rerank.circles(neighbours, scores)
+    shares = circles.shares.astype(np.float16)
+    return Neighbourhoods(packed, reduced, circles.members, shares, rerank.reach(scores), reducer, tap_reducer)
+
+
+def _fit_taps(taps: NDArray[Any]) -> Reducer:
+    if not taps.shape[1]:
+        none = np.zeros(0, np.float32)
+        return Reducer(none, None, none, fitted_on=len(taps))
+    moments = reduce.Moments(taps.shape[1])
+    moments.add(taps)
+    return reduce.fit(moments, dim=_TAP_DIM)
+
+
+def _reduced_taps(tap_reducer: Reducer, numbers: Int64, taps: NDArray[Any]) -> Rows:
+    if not tap_reducer.dim:
+        return Rows(numbers, np.zeros((len(numbers), 0), np.int16), np.ones(len(numbers), np.float32))
+    starts = range(0, len(taps), _BLOCK_ROWS)
+    parts = [
+        Rows.pack(
+            numbers[start : start + _BLOCK_ROWS], reduce.transform(tap_reducer, taps[start : start + _BLOCK_ROWS])
+        )
+        for start in starts
+    ]
+    return _joined(parts)
+
+
+def _fused(vectors: Float32, reducer: Reducer, taps: Float32, tap_reducer: Reducer) -> Float32:
+    power = rerank.OBJECT_POWER
+    weights, tap_weights = (reduce.whitening_weights(one, power) for one in (reducer, tap_reducer))
+    return rerank.fused(vectors, weights, taps, tap_weights)
+
+
+def _in_blocks(n: int, make: Any) -> Float16:
+    """Rows made block by block, as float16: half the memory, and 2e-8 from the cosine."""
+    return np.concatenate(
+        [make(slice(start, start + _BLOCK_ROWS)).astype(np.float16) for start in range(0, n, _BLOCK_ROWS)]
+    )
+
+
+def _packed(numbers: Int64, rows: NDArray[Any]) -> Rows:
+    blocks = (slice(start, start + _BLOCK_ROWS) for start in range(0, len(rows), _BLOCK_ROWS))
+    return _joined([Rows.pack(numbers[block], rerank.unit(rows[block].astype(np.float32))) for block in blocks])
+
+
+def _joined(parts: list[Rows]) -> Rows:
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("keys", "codes", "scales")))
+
+
+# -- the file ------------------------------------------------------------------------------------------------------
+
+
+def save(file: Path, hoods: Neighbourhoods, space: str) -> None:
+    """Write the file, or replace it.
+
+    Raises:
+        OSError: it could not be written; what was there is as it was.
+    """
+    reducers = {"reducer": hoods.reducer, "tap_reducer": hoods.tap_reducer}
+    facts: dict[str, Any] = {"space": space}
+    arrays: dict[str, NDArray[Any]] = {
+        "numbers": hoods.numbers,
+        "smoothed": hoods.smoothed.codes,
+        "smoothed_scales": hoods.smoothed.scales,
+        "taps": hoods.taps.codes,
+        "tap_scales": hoods.taps.scales,
+        "members": hoods.members,
+        "shares": hoods.shares,
+        "reached": hoods.reached,
+    }
+    for name, reducer in reducers.items():
+        facts[name] = {"fitted_on": reducer.fitted_on, "trained": reducer.components is not None}
+        arrays[f"{name}_mean"], arrays[f"{name}_variances"] = reducer.mean, reducer.variances
+        if reducer.components is not None:
+            arrays[f"{name}_components"] = reducer.components
+    write(file, _KIND, facts, {name: [array] for name, array in arrays.items()})
+
+
+def load(file: Path, space: str) -> Neighbourhoods | None:
+    """What the file holds, left on disk where it is large; None where it is of another space.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+        GalleryFormatError: it is damaged, cut short, or something else.
+    """
+    with CacheFile(file, _KIND) as cache:
+        if cache.facts["space"] != space:
+            return None
+        numbers = cache.array("numbers", "<i8")
+        smoothed = cache.array("smoothed", "<i2", mapped=True), cache.array("smoothed_scales", "<f4")
+        taps = cache.array("taps", "<i2", mapped=True), cache.array("tap_scales", "<f4")
+        return Neighbourhoods(
+            Rows(numbers, *smoothed),
+            Rows(numbers, *taps),
+            cache.array("members", "<i4", mapped=True),
+            cache.array("shares", "<f2", mapped=True),
+            cache.array("reached", "<f4"),
+            _read_reducer(cache, "reducer"),
+            _read_reducer(cache, "tap_reducer"),
+        )
+
+
+def _read_reducer(cache: CacheFile, name: str) -> Reducer:
+    facts = cache.facts[name]
+    components = cache.array(f"{name}_components", "<f4") if facts["trained"] else None
+    mean, variances = (cache.array(f"{name}_{part}", "<f4") for part in ("mean", "variances"))
+    return Reducer(mean, components, variances, facts["fitted_on"])

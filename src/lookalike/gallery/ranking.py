@@ -1,0 +1,120 @@
+"""From what is searched for to candidates in order: the engine's nearest, put in order by the dial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike import reduce
+from lookalike.engines.base import NO_KEY
+from lookalike.gallery import dial
+from lookalike.gallery.follow import synced
+from lookalike.gallery.parts import Parts
+from lookalike.types import Float32, Int64
+
+SHORTLIST = 500  # how many the engine hands over for the dial to put in order
+PLAIN = "plain"
+_SCORE_DECIMALS = 6  # what differs less is a tie, decided by id, so that the order is the same everywhere
+_NO_KEYS = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """What is searched for.
+
+    Attributes:
+        vector: (d,) float32, in the plain space of the gallery.
+        tap: (T,) float32, see ``models.base.Features``; T is 0 where there is none.
+        content: Number of the content, where the gallery holds it; None for a picture from outside.
+        own: Keys of images with the same content: they come first.
+        without: Keys of images that are left out.
+    """
+
+    vector: Float32
+    tap: Float32
+    content: int | None = None
+    own: Int64 = field(default_factory=lambda: _NO_KEYS)
+    without: Int64 = field(default_factory=lambda: _NO_KEYS)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Images in order, best first: the query's own content, then by rank score, ties by id.
+
+    Attributes:
+        keys: (c,) int64.
+        vectors: (c, d) float32.
+        scores: (c,) float32, plain cosine similarities.
+        rank_scores: (c,) float32, what the order is by.
+        is_own: (c,) bool, whether it has the query's own content.
+        match: What the order is by: the dial that was asked for, or "plain" where the gallery has none.
+    """
+
+    keys: Int64
+    vectors: Float32
+    scores: Float32
+    rank_scores: Float32
+    is_own: NDArray[np.bool_]
+    match: str
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, rows: NDArray[np.intp]) -> Candidates:
+        """These rows, in this order."""
+        return Candidates(
+            self.keys[rows],
+            self.vectors[rows],
+            self.scores[rows],
+            self.rank_scores[rows],
+            self.is_own[rows],
+            self.match,
+        )
+
+
+def candidates(
+    parts: Parts, subject: Subject, count: int, *, match: str, power: float | None, allowed: Int64 | None
+) -> Candidates:
+    """The best of the gallery in order; read it inside a snapshot.
+
+    The dial puts the plain top ``SHORTLIST`` in order; what lies below keeps its plain order.
+
+    Args:
+        parts: Of the gallery.
+        subject: What is searched for.
+        count: At least this many where there are as many.
+        match: A dial of ``lookalike.rerank``, "adapted" or "plain".
+        power: Whitening power of a plain order; None where a dial decides.
+        allowed: (a,) keys to search among; None for all.
+    """
+    engine, reducer = synced(parts)
+    wanted = max(SHORTLIST, count) + len(subject.own) + len(subject.without)
+    keys, _ = engine.search(subject.vector[None, :], wanted, allowed)
+    own = subject.own if allowed is None else np.intersect1d(subject.own, allowed)
+    found = np.setdiff1d(np.union1d(keys[0][keys[0] != NO_KEY], own), subject.without)
+    vectors = engine.vectors(found)
+    scores = np.clip(vectors @ subject.vector, -1.0, 1.0)
+    nearest = np.lexsort((found, -np.round(scores, _SCORE_DECIMALS)))
+    found, vectors, scores = found[nearest], vectors[nearest], scores[nearest]
+    rank_scores = scores.copy()
+    top = slice(0, SHORTLIST)
+    if power is not None:
+        match = PLAIN
+        rank_scores[top] = reduce.rescore(subject.vector, vectors[top], reduce.whitening_weights(reducer, power))
+    elif match != PLAIN:
+        dialled = dial.rank_scores(parts, match, subject, found[top], vectors[top])
+        match = PLAIN if dialled is None else match
+        rank_scores[top] = scores[top] if dialled is None else dialled
+    _put_below(rank_scores, scores)
+    is_own = np.isin(found, own)
+    order = np.lexsort((found, -np.round(rank_scores, _SCORE_DECIMALS), ~is_own))
+    return Candidates(found, vectors, scores, rank_scores, is_own, match).take(order)
+
+
+def _put_below(rank_scores: Float32, scores: Float32) -> None:
+    """Let what the dial did not look at follow it, as far apart as the plain scores are."""
+    if len(scores) > SHORTLIST:
+        least = rank_scores[:SHORTLIST].min()
+        rank_scores[SHORTLIST:] = least - (scores[SHORTLIST - 1] - scores[SHORTLIST:])
