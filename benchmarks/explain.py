@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike import Gallery, Settings, reduce
-from lookalike.gallery import explaining
+from lookalike.gallery import explaining, picture
 from lookalike.gallery.explaining import Box, Explanation, PartMap
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
@@ -92,14 +92,14 @@ def compose(folder: Path, scenes: Sequence[Path], originals: Sequence[Path], are
         with Image.open(scenes[order[i % len(scenes)]]) as opened:
             scene = opened.convert("RGB")
         with Image.open(original) as opened:
-            picture = opened.convert("RGB")
+            whole = opened.convert("RGB")
         grow = SCENE_PX / max(scene.size)
         scene = scene.resize((round(scene.width * grow), round(scene.height * grow)), Image.Resampling.BICUBIC)
-        scale = (random.uniform(*area) * scene.width * scene.height / (picture.width * picture.height)) ** 0.5
-        scale = min(scale, scene.width / picture.width, scene.height / picture.height)
-        width, height = max(1, int(picture.width * scale)), max(1, int(picture.height * scale))
+        scale = (random.uniform(*area) * scene.width * scene.height / (whole.width * whole.height)) ** 0.5
+        scale = min(scale, scene.width / whole.width, scene.height / whole.height)
+        width, height = max(1, int(whole.width * scale)), max(1, int(whole.height * scale))
         x, y = (int(random.integers(0, most + 1)) for most in (scene.width - width, scene.height - height))
-        scene.paste(picture.resize((width, height), Image.Resampling.LANCZOS), (x, y))
+        scene.paste(whole.resize((width, height), Image.Resampling.LANCZOS), (x, y))
         file = folder / f"{i:03d}.jpg"
         scene.save(file, quality=92)
         box = (x / scene.width, y / scene.height, (x + width) / scene.width, (y + height) / scene.height)
@@ -113,13 +113,13 @@ def explain_pairs(parts: Parts, pairs: Sequence[tuple[Path, Path]]) -> list[tupl
     engine, reducer = synced(parts)
     found = []
     for query, match in pairs:
-        picture = parts.decoders.decode(query.read_bytes(), parts.catalogue.model().decode_spec)
-        embedding = parts.embedder(throughput=False).embed([picture.pixels]).astype(np.float16).astype(np.float32)
-        vector = reduce.transform(reducer, embedding)[0]
+        decoded = picture.decode(parts, str(query), query.read_bytes())
+        embedding, _ = picture.embed(parts.embedder(throughput=False), decoded)
+        vector = reduce.transform(reducer, embedding[None])[0]
         image_id = id_of[match.resolve()]
         score = float(engine.vectors(np.array([int(image_id, 16)]))[0] @ vector)
         asked = Match(1, image_id, match, score, score)
-        found.append((asked, explaining.explain(parts, [asked], vector, picture)[0]))
+        found.append((asked, explaining.explain(parts, [asked], vector, decoded)[0]))
     return found
 
 

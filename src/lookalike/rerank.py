@@ -22,7 +22,7 @@ from lookalike.types import Float32
 
 Int32 = NDArray[np.int32]
 
-KIND_POWER, KIND_NEIGHBOURS, KIND_ROUNDS = 0.4, 14, 4
+KIND_POWER, KIND_NEIGHBOURS, KIND_ROUNDS = 0.4, 10, 6
 OBJECT_POWER, OBJECT_NEIGHBOURS = 0.5, 7
 LEAST_ROWS = 30  # with fewer there are no neighbourhoods to speak of
 _FALL = 3.0  # how fast a neighbour loses weight with 1 - cosine

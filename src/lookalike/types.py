@@ -19,6 +19,7 @@ from lookalike.errors import ShapeError
 
 Float32 = NDArray[np.float32]
 Float16 = NDArray[np.float16]
+Int8 = NDArray[np.int8]
 Int64 = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 

@@ -102,6 +102,13 @@ def test_no_reduction_is_measured_beside_the_vectors(by_label: dict[str, Any]) -
     assert by_label["by_dimension"]["1280"]["map"] == pytest.approx(by_label["by_dimension"]["39"]["map"], abs=2e-3)
 
 
+def test_a_search_through_an_index_is_compared_with_exact_search(another: Gallery) -> None:
+    with Gallery.open(another.path, settings=Settings(precision="fp32", exact_limit=10)) as indexed:
+        report = indexed.evaluate({r.id: r.path.name.split("-")[0] for r in indexed.images()}, match="plain")
+    assert not report.exact
+    assert 0.5 < report.agreement_at_10 <= 1.0
+
+
 @pytest.mark.parametrize("match", ["auto", "kind", "object", "plain"])
 def test_the_order_is_that_of_the_search(match: str, gallery: Gallery, labels: Rows) -> None:
     label_of = dict(labels)

@@ -18,7 +18,7 @@ from PIL import Image
 
 from lookalike import Gallery, Settings, reduce
 from lookalike.errors import LookalikeError, ModelError, SettingError
-from lookalike.gallery import explaining, pages
+from lookalike.gallery import explaining, pages, picture
 from lookalike.gallery.explaining import Explanation
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
@@ -52,9 +52,9 @@ def indexed(folder: Path, photos: Path) -> Iterator[Parts]:
 
 
 def asked(parts: Parts, data: bytes) -> tuple[Float32, DecodedImage]:
-    picture = parts.decoders.decode(data, parts.catalogue.model().decode_spec)
-    embedding = parts.embedder(throughput=False).embed([picture.pixels]).astype(np.float16).astype(np.float32)
-    return reduce.transform(synced(parts)[1], embedding)[0], picture
+    decoded = picture.decode(parts, "query", data)
+    embedding, _ = picture.embed(parts.embedder(throughput=False), decoded)
+    return reduce.transform(synced(parts)[1], embedding[None])[0], decoded
 
 
 def matches(parts: Parts, vector: Float32) -> list[Match]:
@@ -69,8 +69,8 @@ def matches(parts: Parts, vector: Float32) -> list[Match]:
 
 
 def explained(parts: Parts, data: bytes) -> list[Explanation]:
-    vector, picture = asked(parts, data)
-    return explaining.explain(parts, matches(parts, vector), vector, picture)
+    vector, decoded = asked(parts, data)
+    return explaining.explain(parts, matches(parts, vector), vector, decoded)
 
 
 def as_bytes(image: Image.Image) -> bytes:
@@ -80,9 +80,9 @@ def as_bytes(image: Image.Image) -> bytes:
 
 
 def test_both_maps_of_every_match_add_up_to_its_score(parts: Parts, draw: Callable[..., Image.Image]) -> None:
-    vector, picture = asked(parts, as_bytes(draw(1, 77, (300, 120))))
+    vector, decoded = asked(parts, as_bytes(draw(1, 77, (300, 120))))
     found = matches(parts, vector)
-    explanations = explaining.explain(parts, found, vector, picture)
+    explanations = explaining.explain(parts, found, vector, decoded)
     assert [(e.rank, e.id, e.path) for e in explanations] == [(m.rank, m.id, m.path) for m in found]
     for match, explanation in zip(found, explanations, strict=True):
         assert explanation.score == pytest.approx(match.score, abs=1e-4)
@@ -101,9 +101,9 @@ def test_the_side_that_shows_the_same_thing_adds_more(
     scene.paste(draw(1, 900, (160, 160)), (0, 0))
     scene.paste(draw(2, 901, (160, 160)), (160, 0))
     for kind, left in ((1, True), (2, False)):
-        vector, picture = asked(parts, as_bytes(scene))
+        vector, decoded = asked(parts, as_bytes(scene))
         same_kind = [match for match in matches(parts, vector) if f"{kind}-" in match.path.name]
-        explanation = explaining.explain(parts, same_kind[:1], vector, picture)[0]
+        explanation = explaining.explain(parts, same_kind[:1], vector, decoded)[0]
         assert explanation.query is not None
         values = explanation.query.contributions
         halves = values[:, : values.shape[1] // 2].sum(), values[:, (values.shape[1] + 1) // 2 :].sum()
@@ -125,8 +125,8 @@ def test_plain_data_has_scores_contributions_and_boxes_that_cover_the_picture(pa
 
 
 def test_a_box_is_explained_inside_the_box(parts: Parts, draw: Callable[..., Image.Image]) -> None:
-    vector, picture = asked(parts, as_bytes(draw(0, 5, (100, 100))))
-    whole = DecodedImage(picture.pixels, 400, 200, "PNG", None, b"")
+    vector, decoded = asked(parts, as_bytes(draw(0, 5, (100, 100))))
+    whole = DecodedImage(decoded.pixels, 400, 200, "PNG", None, b"")
     box = (0.5, 0.0, 0.75, 0.5)
     explanation = explaining.explain(parts, matches(parts, vector)[:1], vector, whole, box)[0]
     assert explanation.query is not None
@@ -166,19 +166,43 @@ def test_a_file_that_is_gone_or_changed_costs_only_its_own_map(
         assert explanation.query.sum == pytest.approx(explanation.score, abs=1e-4)
 
 
+def test_a_search_and_a_search_by_id_explain_themselves(
+    tmp_path: Path, album: Callable[..., list[Path]], draw: Callable[..., Image.Image]
+) -> None:
+    first, *_ = album(tmp_path / "photos", kinds=3, each=2)
+    with Gallery.create(tmp_path / "gallery") as gallery:
+        gallery.index(tmp_path / "photos")
+        results = [
+            gallery.search(draw(1, 50, (200, 100)), k=3),
+            gallery.search(draw(1, 50, (200, 100)), k=3, box=(0.1, 0.1, 0.9, 0.9)),
+            gallery.similar(next(image.id for image in gallery.images() if image.path.name == first.name), k=3),
+        ]
+        for result in results:
+            for match, explanation in zip(result, gallery.explain(result, tmp_path / "why"), strict=True):
+                for part in (explanation.query, explanation.match):
+                    assert part is not None
+                    assert part.sum == pytest.approx(match.score, abs=1e-4)
+        assert len(list((tmp_path / "why").iterdir())) >= 3
+        first.unlink()
+        for explanation in gallery.explain(results[-1]):
+            assert explanation.query is None
+            assert "the query cannot be shown: no such file" in explanation.notes[0]
+            assert explanation.match is not None
+
+
 def test_a_match_that_left_the_gallery_is_said_to_have(parts: Parts, photos: Path) -> None:
-    vector, picture = asked(parts, next(photos.iterdir()).read_bytes())
+    vector, decoded = asked(parts, next(photos.iterdir()).read_bytes())
     unknown = Match(1, "00000000000000ff", Path("x.jpg"), 0.5, 0.5)
-    explanation = explaining.explain(parts, [unknown], vector, picture)[0]
+    explanation = explaining.explain(parts, [unknown], vector, decoded)[0]
     assert (explanation.query, explanation.match, explanation.score) == (None, None, 0.5)
     assert "left the gallery" in explanation.notes[0]
 
 
 def test_a_score_of_a_part_is_told_apart_from_that_of_the_whole_pictures(parts: Parts, photos: Path) -> None:
-    vector, picture = asked(parts, next(photos.iterdir()).read_bytes())
+    vector, decoded = asked(parts, next(photos.iterdir()).read_bytes())
     best = matches(parts, vector)[0]
     by_region = Match(1, best.id, best.path, best.score - 0.25, best.score)
-    explanation = explaining.explain(parts, [by_region], vector, picture)[0]
+    explanation = explaining.explain(parts, [by_region], vector, decoded)[0]
     assert explanation.score == pytest.approx(best.score, abs=1e-4)
     assert f"{best.score - 0.25:.3f}" in explanation.notes[0]
 
@@ -244,11 +268,11 @@ def test_file_names_stay_in_the_folder_and_are_plain(name: str) -> None:
 
 
 def test_a_page_shows_maps_stacks_and_notes(tmp_path: Path, parts: Parts, photos: Path) -> None:
-    vector, picture = asked(parts, next(photos.iterdir()).read_bytes())
+    vector, decoded = asked(parts, next(photos.iterdir()).read_bytes())
     first, *folded = matches(parts, vector)[:4]
     found = replace(first, band="strong", false_match_rate=0.01, stack=tuple(match.id for match in folded))
     result = SearchResult("q", (found,), 12, {"search": 0.1}, lambda _: None, match="auto", nothing_alike=False)
-    explanations = explaining.explain(parts, [found], vector, picture)
+    explanations = explaining.explain(parts, [found], vector, decoded)
     pages.write_report(parts, [result, result], tmp_path / "page.html", "", [explanations])
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<figure>") == 2
@@ -311,20 +335,20 @@ def foreign(tmp_path: Path, photos: Path, **changes: object) -> Iterator[Parts]:
 )
 def test_other_networks_add_up_too(tmp_path: Path, photos: Path, changes: dict[str, object]) -> None:
     with foreign(tmp_path, photos, **changes) as parts:
-        vector, picture = asked(parts, next(photos.iterdir()).read_bytes())
+        vector, decoded = asked(parts, next(photos.iterdir()).read_bytes())
         for match, explanation in zip(
-            found := matches(parts, vector), explaining.explain(parts, found, vector, picture), strict=True
+            found := matches(parts, vector), explaining.explain(parts, found, vector, decoded), strict=True
         ):
             for part in (explanation.query, explanation.match):
                 assert part is not None
                 assert part.sum == pytest.approx(match.score, abs=1e-4)
         assert part is not None
         crop = float(str(changes.get("crop_fraction", 1.0)))
-        height, width = picture.pixels.shape[:2]
+        height, width = decoded.pixels.shape[:2]
         shown_x, shown_y = part.seen[2] - part.seen[0], part.seen[3] - part.seen[1]
         assert max(shown_x, shown_y) == pytest.approx(crop)
         if crop < 1:
-            assert picture.width_px * shown_x / (picture.height_px * shown_y) == pytest.approx(width / height)
+            assert decoded.width_px * shown_x / (decoded.height_px * shown_y) == pytest.approx(width / height)
             assert part.aspect == pytest.approx(width / height)
 
 
@@ -337,7 +361,7 @@ def test_a_network_without_a_fitting_map_is_refused_with_a_hint(tmp_path: Path, 
         folder = tmp_path / str(i)
         folder.mkdir()
         with foreign(folder, photos, pooling="none", outputs=outputs) as parts:
-            vector, picture = asked(parts, next(photos.iterdir()).read_bytes())
+            vector, decoded = asked(parts, next(photos.iterdir()).read_bytes())
             with pytest.raises(ModelError, match=words) as caught:
-                explaining.explain(parts, matches(parts, vector), vector, picture)
+                explaining.explain(parts, matches(parts, vector), vector, decoded)
             assert "card's outputs" in caught.value.hint

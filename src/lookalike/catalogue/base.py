@@ -13,7 +13,7 @@ import numpy as np
 from lookalike.errors import ImageError
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, Float32, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer
+from lookalike.types import Failure, Float16, Float32, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,14 +25,14 @@ class Extracted:
         content: SHA-256 of the file (32 bytes); empty where it could not be read.
         embedding: (D,) float16; None where the content is known already, or on failure.
         tap: (T,) float16, see ``models.base.Features``; empty where the network has none.
-        regions: (R, D) float32, see ``lookalike.regions``; None where they are not kept.
+        regions: (R, d) int8 codes, or (R, D) float32 while there is no space for codes, see ``lookalike.regions``; None
+            where they are not kept.
         precision: Of the embedding; "" where there is none.
         width_px: Width of the upright picture; 0 where there is no embedding.
         height_px: Height likewise.
         format: Pillow's name of the format.
         taken_at: ISO 8601, or None.
         thumbnail: A small JPEG; may be empty.
-        failure: Why the file cannot be used; None where it can.
         failure: Why the file cannot be used; None where it can.
     """
 
@@ -47,7 +47,7 @@ class Extracted:
     thumbnail: bytes = b""
     failure: ImageError | None = None
     tap: Float16 = field(default_factory=lambda: np.zeros(0, np.float16))
-    regions: Float32 | None = None
+    regions: Float32 | Int8 | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +77,34 @@ class Changes:
 
     keys: Int64
     embeddings: Float16
+    removed: Int64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionDrafts:
+    """Region embeddings that a space for codes is learned from.
+
+    Attributes:
+        numbers: (n,) int64, of contents.
+        embeddings: (n, R * D) float16.
+    """
+
+    numbers: Int64
+    embeddings: Float16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionChanges:
+    """Regions that a search engine must add or replace, and contents whose regions it must take out.
+
+    Attributes:
+        numbers: (n,) int64, of contents.
+        codes: (n, R * d) int8.
+        removed: (r,) int64, of contents.
+    """
+
+    numbers: Int64
+    codes: Int8
     removed: Int64
 
 
@@ -124,8 +152,11 @@ class Scan(Protocol):
     def keep_below(self, root: str, folder: str) -> None:
         """A folder could not be listed: what is known of it stays as it is."""
 
-    def compare(self, *, retry_failed: bool = False) -> Tally:
-        """Hold the listing against the records: what is unchanged or known to be bad needs no more work."""
+    def compare(self, *, retry_failed: bool = False, regions: bool = False) -> Tally:
+        """Hold the listing against the records: what is unchanged or known to be bad needs no more work.
+
+        Where regions are wanted, an unchanged file without them does.
+        """
 
     def count_todo(self) -> int:
         """How many files must be read."""
@@ -138,6 +169,38 @@ class Scan(Protocol):
 
     def finish(self) -> int:
         """Take out the records whose file is gone; returns how many."""
+
+
+class Regions(Protocol):
+    """The regions of a gallery's contents: first embeddings, then codes in a space that is learned from those."""
+
+    def count(self) -> int:
+        """How many contents have regions."""
+
+    def count_drafts(self) -> tuple[int, int]:
+        """How many contents have embeddings, and how many of those have no codes yet."""
+
+    def drafts(self, batch: int = 64) -> Iterator[RegionDrafts]:
+        """Embeddings, in order of content; read them inside ``Catalogue.snapshot``."""
+
+    def settle(self, numbers: Int64, codes: Int8, *, is_final: bool, space: tuple[str, bytes] | None = None) -> None:
+        """Give contents their codes (n, R * d) in one transaction; engines must follow.
+
+        Args:
+            numbers: (n,) int64, of contents.
+            codes: Theirs.
+            is_final: Whether the space stays as it is: the embeddings are let go.
+            space: The space, kept as ``derived("region space")``, where it is a new one.
+        """
+
+    def clear(self) -> None:
+        """Forget all regions and their space."""
+
+    def changes(self, since: int, batch: int = 1024) -> Iterator[RegionChanges]:
+        """What engines must follow after generation ``since``; read it inside ``Catalogue.snapshot``."""
+
+    def keys_of_contents(self, numbers: Int64) -> tuple[Int64, Int64]:
+        """Keys (k,) of the present images of contents (n,), ascending, and the number (k,) of each one's content."""
 
 
 class Catalogue(Protocol):
@@ -183,8 +246,12 @@ class Catalogue(Protocol):
     def widen_root(self, inside: Sequence[Root], location: str) -> None:
         """Make one root at ``location`` of roots that lie inside it; images keep their ids."""
 
-    def is_known(self, content: bytes) -> bool:
-        """Whether there is an embedding of this content. Safe to call from any thread."""
+    @property
+    def regions(self) -> Regions:
+        """Parts of images."""
+
+    def is_known(self, content: bytes, *, regions: bool = False) -> bool:
+        """Whether there is an embedding of this content, and regions if wanted. Safe to call from any thread."""
 
     def record(self, key: int) -> ImageRecord | None:
         """The image of that key, where it is present."""

@@ -18,6 +18,7 @@ import apsw
 
 from lookalike.catalogue.base import Extracted, Tally
 from lookalike.catalogue.labels import now
+from lookalike.catalogue.regions import HAS_REGIONS, put
 from lookalike.catalogue.schema import PRESENT
 from lookalike.catalogue.sql import rows, value
 from lookalike.sources.base import SourceEntry
@@ -86,7 +87,7 @@ class SqliteScan:
         """A folder could not be listed: what is known of it stays as it is."""
         self._db.execute("INSERT INTO kept VALUES (?, ?)", (root, os.fsencode(folder)))
 
-    def compare(self, *, retry_failed: bool = False) -> Tally:
+    def compare(self, *, retry_failed: bool = False, regions: bool = False) -> Tally:
         """Hold the listing against the records.
 
         A known-bad file is not opened again unless it changed; one that could not even be read is, because a mended
@@ -94,12 +95,14 @@ class SqliteScan:
 
         Args:
             retry_failed: Try every failed file again.
+            regions: An unchanged file is work all the same where its content has no regions.
         """
+        complete = f"{PRESENT.format('x')} AND {HAS_REGIONS.format('x.content') if regions else 'TRUE'}"
         with self._catalogue.write() as db:
             unchanged = _changed(
                 db,
                 "UPDATE found SET todo = 0 WHERE EXISTS"
-                f" (SELECT 1 FROM images x WHERE {_AT_PLACE} AND {_SAME_FILE} AND {PRESENT.format('x')})",
+                f" (SELECT 1 FROM images x WHERE {_AT_PLACE} AND {_SAME_FILE} AND {complete})",
             )
             failed = 0
             if not retry_failed:
@@ -213,6 +216,8 @@ def _content(db: apsw.Connection, result: Extracted) -> tuple[int, bool]:
     """Number of the content, and whether it is new."""
     known = value(db, "SELECT number FROM contents WHERE hash = ?", (result.content,))
     if known is not None:
+        if result.regions is not None:
+            put(db, known, result.regions)
         return known, False
     assert result.embedding is not None, "a result without failure has known content or an embedding"
     db.execute(
@@ -229,7 +234,10 @@ def _content(db: apsw.Connection, result: Extracted) -> tuple[int, bool]:
             result.tap.astype("<f2").tobytes(),
         ),
     )
-    return int(db.last_insert_rowid()), True
+    number = int(db.last_insert_rowid())
+    if result.regions is not None:
+        put(db, number, result.regions)
+    return number, True
 
 
 def _lost(db: apsw.Connection, root: str, path: bytes, content: int) -> int | None:

@@ -86,6 +86,12 @@ CREATE TABLE reducers (
     variances BLOB NOT NULL           -- (d,) float32
 ) STRICT;
 
+CREATE TABLE region_codes (           -- parts of images, where the gallery keeps them
+    content INTEGER PRIMARY KEY REFERENCES contents(number),
+    codes BLOB NOT NULL,              -- (R, d) int8; empty until there is a space for them
+    draft BLOB                        -- (R, D) float16, which that space is learned from; NULL once it is settled
+) STRICT;
+
 CREATE TABLE derived (                -- what takes long to work out again: calibration and the like
     name TEXT PRIMARY KEY,
     space TEXT NOT NULL,              -- what it holds for

@@ -18,6 +18,7 @@ import numpy as np
 
 from lookalike.catalogue import derived, features, labels, reducers, roots, schema
 from lookalike.catalogue.base import Changes, Contents, Root
+from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
 from lookalike.catalogue.where import LABEL, compile_where
@@ -179,9 +180,15 @@ class SqliteCatalogue:
 
     # -- images -------------------------------------------------------------------------------------------------
 
-    def is_known(self, content: bytes) -> bool:
-        """Whether there is an embedding of this content."""
-        return bool(self._rows("SELECT 1 FROM contents WHERE hash = ?", [content]))
+    @property
+    def regions(self) -> SqliteRegions:
+        """Parts of images."""
+        return SqliteRegions(self, self._db)
+
+    def is_known(self, content: bytes, *, regions: bool = False) -> bool:
+        """Whether there is an embedding of this content, and regions if wanted."""
+        complete = HAS_REGIONS.format("c.number") if regions else "TRUE"
+        return bool(self._rows(f"SELECT 1 FROM contents c WHERE hash = ? AND {complete}", [content]))
 
     def count(self) -> int:
         """How many images are present."""

@@ -23,6 +23,8 @@ _COMMANDS = {
     "similar": "lookalike.cli.search",
     "labels": "lookalike.cli.labels",
     "evaluate": "lookalike.cli.evaluate",
+    "calibrate": "lookalike.cli.calibrate",
+    "adapt": "lookalike.cli.adapt",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",
     "failures": "lookalike.cli.state",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--precision", type=click.Choice(["auto", "fp32", "bf16"]), help="Arithmetic of the network.")
 @click.option("--workers", type=int, help="Decoder processes; default: one per core.")
 @click.option("--threads", type=int, help="Threads of the network; default: one per core.")
+@click.option("--regions/--no-regions", default=None, help="Keep parts of images too and find them; or drop them.")
 @click.option("--retry-failed", is_flag=True, help="Try files again that failed before, though unchanged.")
 @click.option("--strict", is_flag=True, help="Exit with 3 when files were skipped.")
 @json_option
@@ -35,6 +36,7 @@ def index(
     precision: str | None,
     workers: int | None,
     threads: int | None,
+    regions: bool | None,
     retry_failed: bool,
     strict: bool,
     as_json: bool,
@@ -46,7 +48,9 @@ def index(
     """
     settings = {"precision": precision, "workers": workers, "threads": threads}
     with open_gallery(gallery, create=bool(paths), model=model, settings=settings) as opened, ProgressBar() as bar:
-        report = opened.index(*paths, excludes=exclude or None, retry_failed=retry_failed, progress=bar)
+        report = opened.index(
+            *paths, excludes=exclude or None, retry_failed=retry_failed, regions=regions, progress=bar
+        )
     if as_json:
         print_json(report.to_dict())
     else:

@@ -64,10 +64,11 @@ def search_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--power", type=float, help="Whitening power 0 to 1 of a plain order, in place of --match."),
         click.option(
             "--match",
-            type=click.Choice(["auto", "kind", "object", "plain"]),
+            type=click.Choice(["auto", "kind", "object", "plain", "adapted"]),
             default="auto",
             show_default=True,
-            help="What to put first: the same kind of thing, the very same thing, or both at once (auto).",
+            help="What to put first: the same kind of thing, the very same thing, or both at once (auto); plain: the"
+            " score alone; adapted: what labels taught, see lookalike adapt.",
         ),
         click.option("--where", help='Only images that fulfil this, such as "format = JPEG and width >= 1000".'),
         click.option("-k", "-t", "--top", "k", default=10, show_default=True, help="How many results."),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path, allow_dash=True), required=False)
 @click.option("--box", metavar="X0,Y0,X1,Y1", help="Search by this part of the picture; fractions of its sides.")
+@click.option("--no-regions", is_flag=True, help="Do not look for it as a part of other pictures.")
 @search_options
 def search(image: Path | None, gallery: Path | None, box: str | None, **options: Any) -> None:
     """Find the images most like IMAGE, which may lie anywhere; - reads it from stdin.
@@ -28,9 +29,10 @@ def search(image: Path | None, gallery: Path | None, box: str | None, **options:
     Without IMAGE the examples given with --like are searched for.
     """
     part = None if box is None else [_number(text, box) for text in box.split(",")]
+    no_regions = options.pop("no_regions")
     with open_gallery(gallery, once=True) as opened:
         query = sys.stdin.buffer.read() if str(image) == "-" else image
-        result = opened.search(query, box=part, **_ask(options))
+        result = opened.search(query, box=part, regions=not no_regions, **_ask(options))
         _print(opened, result, **_show(options))
 
 

@@ -71,7 +71,7 @@ def subject_of(
     if len(right) == 1 and not unlike:
         known = own if len(own) else without
         content = int(parts.catalogue.contents_of(known[:1])[0]) if len(known) and query is not None else None
-        return Subject(vectors[0], taps[0], content, own, without)
+        return Subject(vectors[0], taps[0], content, own, without, embedding=right[0][0][0])
     wrong_vectors, wrong_taps, wrong_weights = _arrays(parts, unlike, like=(vectors, taps))
     _, reducer = synced(parts)
     given = {"positive_weights": weights, "negative_weights": wrong_weights}

@@ -16,6 +16,7 @@ from lookalike.errors import ImageError, ImageNotFoundError, ImageReadError, Loo
 from lookalike.explain import contributions
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
+from lookalike.gallery.picture import embed
 from lookalike.gallery.query import record_of
 from lookalike.models.graph import POOLINGS, Pooling
 from lookalike.results import Match, SearchResult
@@ -190,8 +191,7 @@ def _seen(parts: Parts, picture: DecodedImage, box: Box = _WHOLE) -> _Seen:
     left, top = box[0] + (1 - x) / 2 * wide, box[1] + (1 - y) / 2 * high
     seen = (left, top, left + x * wide, top + y * high)
     final = embedder.feature_maps(picture.pixels).final
-    # Stored embeddings are float16; the same picture must get the same numbers.
-    embedding = embedder.embed([picture.pixels])[0].astype(np.float16).astype(np.float32)
+    embedding, _ = embed(embedder, picture)  # on the very path of the search, for the very numbers
     aspect = picture.width_px * (seen[2] - seen[0]) / (picture.height_px * (seen[3] - seen[1]))
     return _Seen(picture.pixels, aspect, seen, final, embedding)
 
@@ -312,8 +312,10 @@ def file_name(explanation: Explanation) -> str:
 
 def total(explanation: Explanation) -> str:
     """What the parts add up to, with 3 decimals; empty where nothing could be explained."""
-    maps = (explanation.query, explanation.match)
-    return " and ".join(sorted({f"{part.sum:.3f}" for part in maps if part is not None}))
+    sums = [part.sum for part in (explanation.query, explanation.match) if part is not None]
+    if all(abs(each - explanation.score) <= _SAME_SCORE for each in sums):
+        return f"{explanation.score:.3f}" if sums else ""  # else rounding could tell one number in two ways
+    return " and ".join(f"{each:.3f}" for each in sums)
 
 
 def legend(explanation: Explanation) -> str:

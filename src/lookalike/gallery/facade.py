@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lookalike.filters import parse
-from lookalike.gallery import curate, health, ingest, pages, query
+from lookalike.gallery import adaptation, curate, health, ingest, pages, query
 from lookalike.gallery.opening import OpenGallery
 from lookalike.gallery.parts import Progress, no_progress
 from lookalike.results import EvalReport, IndexReport, SearchResult
 from lookalike.types import Failure, Float32, ImageRecord, LabelEvent, ModelInfo
 
 if TYPE_CHECKING:
+    from lookalike.gallery.adapting import AdaptReport
     from lookalike.gallery.explaining import Explanation
 
 
@@ -32,6 +33,7 @@ class Gallery(OpenGallery):
         *paths: str | os.PathLike[str],
         excludes: Sequence[str] | None = None,
         retry_failed: bool = False,
+        regions: bool | None = None,
         progress: Progress = no_progress,
     ) -> IndexReport:
         """Bring the gallery up to date with folders or single images.
@@ -44,6 +46,8 @@ class Gallery(OpenGallery):
             excludes: Glob patterns of names or relative paths to leave out; they are remembered with the folder.
                 None keeps what is remembered.
             retry_failed: Try files again that failed before, although they did not change.
+            regions: Keep parts of images too, so that searches find them; images that have none yet are read again.
+                False drops them, None leaves it as it is.
             progress: Told (stage, done, total or None), after what is done is on disk.
 
         Raises:
@@ -56,6 +60,7 @@ class Gallery(OpenGallery):
             [Path(path) for path in paths],
             excludes=excludes,
             retry_failed=retry_failed,
+            with_regions=regions,
             progress=progress,
         )
 
@@ -73,6 +78,7 @@ class Gallery(OpenGallery):
         like: Sequence[Any] = (),
         unlike: Sequence[Any] = (),
         stacks: bool = True,
+        regions: bool = True,
         power: float | None = None,
     ) -> SearchResult:
         """Find the images most like a picture.
@@ -89,10 +95,12 @@ class Gallery(OpenGallery):
             like: Further examples of what is wanted: ids or paths, or pairs of one and a weight above 0.
             unlike: Examples of what is not wanted, likewise.
             stacks: Fold near-duplicates into one result, which names them.
+            regions: Look for the picture as a part of others too, where the gallery keeps regions.
             power: Whitening power 0..1 of a plain order; in place of ``match``.
 
         Returns:
-            Matches, best first; images with the query's own content come first, ties are in order of id.
+            Matches, best first; images with the query's own content come first, the very file before its copies; ties
+            are in order of id.
 
         Raises:
             EmptyGalleryError: nothing is indexed yet.
@@ -100,7 +108,8 @@ class Gallery(OpenGallery):
             SettingError: an argument cannot be used.
         """
         asked: dict[str, Any] = {"match": match, "power": power, "min_score": min_score, "stacks": stacks}
-        return query.search(self._parts, image, query.Ask.of(k, where, **asked, box=box, like=like, unlike=unlike))
+        more: dict[str, Any] = {"box": box, "like": like, "unlike": unlike, "regions": regions}
+        return query.search(self._parts, image, query.Ask.of(k, where, **asked, **more))
 
     def similar(
         self,
@@ -256,6 +265,49 @@ class Gallery(OpenGallery):
             seed=seed,
             progress=progress,
         )
+
+    def calibrate(self, *, progress: Progress = no_progress) -> dict[str, Any]:
+        """Learn what a score means in this gallery, which ``index`` does by itself too; see ``docs/scores.md``.
+
+        Args:
+            progress: Told (stage, done, total).
+
+        Returns:
+            Plain data: "images", "learned_from", "bands" with the least score of each, and "orders".
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            GalleryError: there are too few images; the message says how many are needed. Nothing was changed.
+            GalleryLockedError: another process is indexing.
+        """
+        from lookalike.gallery import calibration
+
+        with self._parts.writer_lock("calibrate"):
+            return calibration.summary(self._parts, calibration.run(self._parts, progress))
+
+    # -- learning from labels ------------------------------------------------------------------------------------
+
+    def adapt(self, *, keep: bool = False, seed: int = 0, progress: Progress = no_progress) -> AdaptReport:
+        """Learn from the labels how to order results, for ``match="adapted"``; see ``docs/feedback.md``.
+
+        Some labels are held back to measure whether that finds more than the best order that needs none. It is kept
+        where it is sure to, in place of an earlier one; where it is not, an earlier one is dropped.
+
+        Args:
+            keep: Keep it in any case.
+            seed: Decides what is held back.
+            progress: Told (stage, done, total).
+
+        Raises:
+            GalleryError: there are too few labels: two with four different images each are needed.
+        """
+        from lookalike.gallery import adapting
+
+        return adapting.learn(self._parts, keep=keep, seed=seed, progress=progress)
+
+    def drop_adaptation(self) -> bool:
+        """Forget what ``adapt`` has kept; returns whether there was something."""
+        return adaptation.drop(self._parts)
 
     # -- labels ------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import SpaceMismatchError
-from lookalike.gallery import dial
+from lookalike.gallery import adaptation, dial, regions
 from lookalike.gallery.follow import synced
 from lookalike.gallery.ingest import fit_if_due
 from lookalike.gallery.parts import Parts, Progress
@@ -48,7 +48,9 @@ def info(parts: Parts) -> dict[str, Any]:
             "fitted_on": None if reducer is None else reducer.fitted_on,
             "power": None if reducer is None else reducer.power,
             "space": None if reducer is None else space_of(model, reducer),
+            "regions": catalogue.regions.count() if regions.are_on(parts) else None,
             "labels": catalogue.label_counts(),
+            "adaptation": adaptation.state(parts),
             "cache_bytes": sum(p.stat().st_size for p in parts.cache.rglob("*") if p.is_file()),
         }
 
@@ -127,6 +129,8 @@ def _rebuild_caches(parts: Parts, progress: Progress) -> list[str]:
         progress("rebuild search", 0, None)
         parts.engine.clear()
         synced(parts)
+        parts.region_engine.clear()
+        regions.synced(parts)
         done.append("rebuilt the search index")
         if dial.build(parts, progress, force=True):
             done.append("learned the neighbourhoods again")

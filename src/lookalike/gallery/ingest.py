@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -14,7 +15,7 @@ from lookalike import reduce
 from lookalike.catalogue.base import Catalogue, Extracted, Root, Scan, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
-from lookalike.gallery import dial
+from lookalike.gallery import calibration, dial, regions
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
 from lookalike.results import IndexReport
@@ -41,6 +42,7 @@ def index(
     *,
     excludes: Sequence[str] | None,
     retry_failed: bool,
+    with_regions: bool | None,
     progress: Progress,
 ) -> IndexReport:
     """List, compare, extract, take out what is gone, fit the reducer, bring the engine up to date.
@@ -50,17 +52,21 @@ def index(
     started = time.monotonic()
     with parts.writer_lock("index"):
         scope = _scope(parts.catalogue, paths, excludes)
+        with_regions = regions.switch(parts, with_regions)
         sources = {root.name: _source(root, within) for root, within in scope}
         with parts.catalogue.scan(scope) as scan:
             listing = _list(scan, scope, parts.catalogue, progress)
-            tally = scan.compare(retry_failed=retry_failed)
-            tally += _extract(parts, scan, sources, progress)
+            tally = scan.compare(retry_failed=retry_failed, regions=with_regions)
+            tally += _extract(parts, scan, sources, with_regions, progress)
             removed = scan.finish()
         fit_if_due(parts, progress)
+        regions.learn(parts)
         progress("prepare search", 0, None)
         if not parts.catalogue.is_empty():
             synced(parts)
+            regions.synced(parts)
             dial.build(parts, progress)
+            calibration.run_if_due(parts, progress)
     seconds = time.monotonic() - started
     return IndexReport(
         gallery=parts.path,
@@ -169,12 +175,15 @@ def _list(scan: Scan, scope: Sequence[tuple[Root, str]], catalogue: Catalogue, p
     return listing
 
 
-def _extract(parts: Parts, scan: Scan, sources: dict[str, FolderSource], progress: Progress) -> Tally:
+def _extract(
+    parts: Parts, scan: Scan, sources: dict[str, FolderSource], with_regions: bool, progress: Progress
+) -> Tally:
     total, done, tally = scan.count_todo(), 0, Tally()
     if not total:
         return tally
     parts.decoders.start()  # they get ready while the network is loaded
     embedder = parts.embedder(throughput=True)
+    coder = regions.Coder(parts)
     progress("embed images", 0, total)
     for root, rows in groupby(scan.todo(), key=itemgetter(0)):
         results = embed_shard(
@@ -182,14 +191,16 @@ def _extract(parts: Parts, scan: Scan, sources: dict[str, FolderSource], progres
             (entry for _, entry in rows),
             embedder=embedder,
             decoders=parts.decoders,
-            is_known=parts.catalogue.is_known,
+            is_known=partial(parts.catalogue.is_known, regions=with_regions),
             max_file_bytes=parts.settings.max_file_bytes,
             readers=parts.settings.worker_count + _MORE_READERS,
             thumbnails=parts.settings.thumbnails,
+            regions=with_regions,
         )
         for batch in _in_batches(results):
             parts.thumbnails.put((result.content, result.thumbnail) for result in batch)
-            tally += scan.apply(root, batch)
+            tally += scan.apply(root, coder.coded(batch))
+            coder.learn_if_enough()
             done += len(batch)
             progress("embed images", done, total)
     return tally

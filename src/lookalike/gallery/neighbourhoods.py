@@ -50,7 +50,8 @@ class Neighbourhoods:
         members: (n, m) int32, see ``rerank.Circles``.
         shares: (n, m) float16, likewise.
         reached: (n,) float32, see ``rerank.reach``.
-        reducer: That of the plain space.
+        even_weights: (d,) float32, of the plain space for order by kind.
+        fused_weights: (d,) float32, likewise for order by object.
         tap_reducer: That of the taps.
     """
 
@@ -59,7 +60,8 @@ class Neighbourhoods:
     members: Int32
     shares: Float16
     reached: Float32
-    reducer: Reducer
+    even_weights: Float32
+    fused_weights: Float32
     tap_reducer: Reducer
 
     def __len__(self) -> int:
@@ -95,8 +97,7 @@ class Neighbourhoods:
 
     def _by_kind(self, query: Query, vectors: Float32, rows: Int64) -> tuple[Float32, Float32]:
         """Even and smoothed cosines of the candidates."""
-        weights = reduce.whitening_weights(self.reducer, rerank.KIND_POWER)
-        every = rerank.even(np.vstack([vectors, query.vector]), weights)
+        every = rerank.even(np.vstack([vectors, query.vector]), self.even_weights)
         candidates, asked = every[:-1], every[-1:]
         known = rows >= 0
         of_known = self.smoothed.take(rows[known]).unpack()
@@ -118,7 +119,7 @@ class Neighbourhoods:
         taps[:-1][known] = self.taps.take(rows[known]).unpack()
         taps[:-1][~known] = self._reduced(new_taps, int(np.count_nonzero(~known)))
         taps[-1:] = self._reduced(query.tap[None, :], 1)
-        every = _fused(np.vstack([vectors, query.vector]), self.reducer, taps, self.tap_reducer)
+        every = _fused(np.vstack([vectors, query.vector]), self.fused_weights, taps, self.tap_reducer)
         candidates, asked = every[:-1], every[-1:]
         here = rows[known]
         of_known = self._circles(here)
@@ -160,19 +161,25 @@ def learn(
     """
     tap_reducer = _fit_taps(taps)
     reduced = _reduced_taps(tap_reducer, numbers, taps)
-    weights = reduce.whitening_weights(reducer, rerank.KIND_POWER)
-    rows = _in_blocks(len(numbers), lambda block: rerank.even(vectors[block].astype(np.float32), weights))
+    even_weights, fused_weights = (
+        reduce.whitening_weights(reducer, power) for power in (rerank.KIND_POWER, rerank.OBJECT_POWER)
+    )
+    rows = _in_blocks(len(numbers), lambda block: rerank.even(vectors[block].astype(np.float32), even_weights))
     smoothed = rerank.smooth(rows, *graph.nearest(rows, rerank.KIND_NEIGHBOURS, threads=threads))
     packed = _packed(numbers, smoothed)
     del rows, smoothed
     rows = _in_blocks(
         len(numbers),
-        lambda block: _fused(vectors[block].astype(np.float32), reducer, reduced.take(block).unpack(), tap_reducer),
+        lambda block: _fused(
+            vectors[block].astype(np.float32), fused_weights, reduced.take(block).unpack(), tap_reducer
+        ),
     )
     neighbours, scores = graph.nearest(rows, rerank.OBJECT_NEIGHBOURS, threads=threads)
     circles = rerank.circles(neighbours, scores)
     shares = circles.shares.astype(np.float16)
-    return Neighbourhoods(packed, reduced, circles.members, shares, rerank.reach(scores), reducer, tap_reducer)
+    return Neighbourhoods(
+        packed, reduced, circles.members, shares, rerank.reach(scores), even_weights, fused_weights, tap_reducer
+    )
 
 
 def _fit_taps(taps: NDArray[Any]) -> Reducer:
@@ -197,10 +204,8 @@ def _reduced_taps(tap_reducer: Reducer, numbers: Int64, taps: NDArray[Any]) -> R
     return _joined(parts)
 
 
-def _fused(vectors: Float32, reducer: Reducer, taps: Float32, tap_reducer: Reducer) -> Float32:
-    power = rerank.OBJECT_POWER
-    weights, tap_weights = (reduce.whitening_weights(one, power) for one in (reducer, tap_reducer))
-    return rerank.fused(vectors, weights, taps, tap_weights)
+def _fused(vectors: Float32, weights: Float32, taps: Float32, tap_reducer: Reducer) -> Float32:
+    return rerank.fused(vectors, weights, taps, reduce.whitening_weights(tap_reducer, rerank.OBJECT_POWER))
 
 
 def _in_blocks(n: int, make: Any) -> Float16:
@@ -228,8 +233,7 @@ def save(file: Path, hoods: Neighbourhoods, space: str) -> None:
     Raises:
         OSError: it could not be written; what was there is as it was.
     """
-    reducers = {"reducer": hoods.reducer, "tap_reducer": hoods.tap_reducer}
-    facts: dict[str, Any] = {"space": space}
+    taps = hoods.tap_reducer
     arrays: dict[str, NDArray[Any]] = {
         "numbers": hoods.numbers,
         "smoothed": hoods.smoothed.codes,
@@ -239,12 +243,14 @@ def save(file: Path, hoods: Neighbourhoods, space: str) -> None:
         "members": hoods.members,
         "shares": hoods.shares,
         "reached": hoods.reached,
+        "even_weights": hoods.even_weights,
+        "fused_weights": hoods.fused_weights,
+        "tap_mean": taps.mean,
+        "tap_variances": taps.variances,
     }
-    for name, reducer in reducers.items():
-        facts[name] = {"fitted_on": reducer.fitted_on, "trained": reducer.components is not None}
-        arrays[f"{name}_mean"], arrays[f"{name}_variances"] = reducer.mean, reducer.variances
-        if reducer.components is not None:
-            arrays[f"{name}_components"] = reducer.components
+    if taps.components is not None:
+        arrays["tap_components"] = taps.components
+    facts = {"space": space, "taps_fitted_on": taps.fitted_on, "taps_trained": taps.components is not None}
     write(file, _KIND, facts, {name: [array] for name, array in arrays.items()})
 
 
@@ -268,13 +274,13 @@ def load(file: Path, space: str) -> Neighbourhoods | None:
             cache.array("members", "<i4", mapped=True),
             cache.array("shares", "<f2", mapped=True),
             cache.array("reached", "<f4"),
-            _read_reducer(cache, "reducer"),
-            _read_reducer(cache, "tap_reducer"),
+            cache.array("even_weights", "<f4"),
+            cache.array("fused_weights", "<f4"),
+            _read_tap_reducer(cache),
         )
 
 
-def _read_reducer(cache: CacheFile, name: str) -> Reducer:
-    facts = cache.facts[name]
-    components = cache.array(f"{name}_components", "<f4") if facts["trained"] else None
-    mean, variances = (cache.array(f"{name}_{part}", "<f4") for part in ("mean", "variances"))
-    return Reducer(mean, components, variances, facts["fitted_on"])
+def _read_tap_reducer(cache: CacheFile) -> Reducer:
+    components = cache.array("tap_components", "<f4") if cache.facts["taps_trained"] else None
+    mean, variances = cache.array("tap_mean", "<f4"), cache.array("tap_variances", "<f4")
+    return Reducer(mean, components, variances, cache.facts["taps_fitted_on"])

@@ -46,6 +46,7 @@ class Parts:
         interim: A reducer made up from what is there before the first fit; belongs to ``query``.
         followed: The generation that the engine was last brought to, and the reducer of its vectors; likewise.
         index_ready: Whether the engine's own index was looked at, and made where it was missing; likewise.
+        followed_regions: As ``followed``, of the engine of regions; belongs to ``regions``.
         neighbourhoods: What the dial has loaded, for which space and from which file; belongs to ``dial``.
         lock: Held while the engine is brought up to date.
     """
@@ -58,6 +59,7 @@ class Parts:
         self.interim: Reducer | None = None
         self.followed: tuple[int, Reducer] | None = None
         self.index_ready = once  # a process that asks once does without
+        self.followed_regions: tuple[int, Reducer] | None = None
         self.neighbourhoods: tuple[tuple[str, tuple[int, int] | None], Neighbourhoods | None] | None = None
         self.lock = threading.RLock()
         self._embedders: dict[bool, Embedder] = {}
@@ -87,6 +89,19 @@ class Parts:
             exact_limit=self.settings.exact_limit,
             threads=self.settings.thread_count,
             scan=self.once,
+        )
+
+    @cached_property
+    def region_engine(self) -> SearchEngine:
+        """The search engine of parts of images, as it was left; ``regions.synced`` brings it up to date."""
+        from lookalike.engines.local import LocalEngine
+
+        return LocalEngine(
+            self.cache / "regions",
+            exact_limit=self.settings.exact_limit,
+            threads=self.settings.thread_count,
+            scan=self.once,
+            bits=8,
         )
 
     def embedder(self, *, throughput: bool) -> Embedder:
@@ -138,7 +153,7 @@ class Parts:
 
     def close(self) -> None:
         """Give back files, processes and memory."""
-        for name in ("thumbnails", "decoders", "engine"):
+        for name in ("thumbnails", "decoders", "engine", "region_engine"):
             if name in self.__dict__:
                 getattr(self, name).close()
                 del self.__dict__[name]

@@ -8,27 +8,25 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lookalike import stacks
+from lookalike.engines.base import NO_KEY
 from lookalike.errors import EmptyGalleryError, ImageNotFoundError, SettingError
 from lookalike.filters import Condition, parse
-from lookalike.gallery import examples, picture
+from lookalike.gallery import examples, picture, regions
 from lookalike.gallery.examples import Example
 from lookalike.gallery.follow import synced
+from lookalike.gallery.matching import Found, matches
 from lookalike.gallery.parts import Parts
-from lookalike.gallery.ranking import Candidates, Subject, candidates
-from lookalike.results import Match, SearchResult
-from lookalike.types import DecodedImage, Float32, ImageRecord, Int64, format_id, parse_id
+from lookalike.results import SearchResult
+from lookalike.types import DecodedImage, Float32, ImageRecord, format_id, parse_id
 
-MATCHES = ("auto", "kind", "object", "plain")
+MATCHES = ("auto", "kind", "object", "plain", "adapted")
 AUTO = "auto"
 _NO_KEYS = np.zeros(0, np.int64)
-_MORE = 4  # times as many candidates, where stacks swallowed too many
 
 
 @dataclass
@@ -57,6 +55,7 @@ class Ask:
         box: The part of the query picture that is meant, x0, y0, x1, y1 as fractions; None for all of it.
         like: What else is right: (id or path, weight).
         unlike: What is wrong, likewise.
+        regions: Whether the picture is looked for as a part of others too, where the gallery keeps regions.
     """
 
     k: int = 10
@@ -69,6 +68,7 @@ class Ask:
     box: picture.Box | None = None
     like: tuple[Example, ...] = ()
     unlike: tuple[Example, ...] = ()
+    regions: bool = True
 
     @classmethod
     def of(
@@ -83,6 +83,7 @@ class Ask:
         box: Sequence[float] | None = None,
         like: Sequence[Any] = (),
         unlike: Sequence[Any] = (),
+        regions: bool = True,
     ) -> Ask:
         """Checked values.
 
@@ -100,7 +101,7 @@ class Ask:
         conditions = parse(where) if where else ()
         part = None if box is None else picture.check_box(box)
         right, wrong = examples.check(like), examples.check(unlike)
-        return cls(k, conditions, match, power, least, min_score == AUTO, stacks, part, right, wrong)
+        return cls(k, conditions, match, power, least, min_score == AUTO, stacks, part, right, wrong, regions)
 
 
 def _score(value: float | str) -> float:
@@ -129,11 +130,12 @@ def search(parts: Parts, image: Any, ask: Ask) -> SearchResult:
         with timer.stage("embed"):
             seen = picture.embed(loading.result(), decoded)
             like, unlike = _look(parts, ask)
+            part = regions.look(parts, decoded) if ask.regions and not (like or unlike) else None
     content = hashlib.sha256(data).digest()
     with timer.stage("search"), parts.lock, parts.catalogue.snapshot():
         own = parts.catalogue.keys_of_content(content) if ask.box is None else _NO_KEYS
         subject = examples.subject_of(parts, seen, like, unlike, own=own, without=_NO_KEYS)
-        found = _matches(parts, subject, ask)
+        found = matches(parts, replace(subject, itself=_key_of(parts, image), part=part), ask)
     asked = _Asked(name, decoded.thumbnail, content.hex(), subject.vector)
     if not (like or unlike):
         asked = replace(asked, image=decoded, box=ask.box)
@@ -152,12 +154,20 @@ def similar(parts: Parts, image_id: str, ask: Ask) -> SearchResult:
         seen = examples.look(parts, [(record.id, 1.0)])[0]
         own = parts.catalogue.keys_of_content(bytes.fromhex(record.content))
         subject = examples.subject_of(parts, seen, like, unlike, own=own[own != key], without=own[own == key])
-        found = _matches(parts, subject, ask)
+        found = matches(parts, subject, ask)
     thumbnail = parts.thumbnails.get(bytes.fromhex(record.content)) or b""
     asked = _Asked(str(record.path), thumbnail, record.content, subject.vector)
     if not (like or unlike):
         asked = replace(asked, id=record.id)
     return _result(parts, asked, found, timer)
+
+
+def _key_of(parts: Parts, image: Any) -> int:
+    """Key of the gallery's image that a path names; NO_KEY where it names none."""
+    if not isinstance(image, (str, Path)):
+        return NO_KEY
+    path = Path(image).expanduser().resolve()
+    return parts.catalogue.find_paths([path]).get(path, NO_KEY)
 
 
 def _by_examples(parts: Parts, ask: Ask, timer: _Timer) -> SearchResult:
@@ -169,7 +179,7 @@ def _by_examples(parts: Parts, ask: Ask, timer: _Timer) -> SearchResult:
         like, unlike = _look(parts, ask)
     with timer.stage("search"), parts.lock, parts.catalogue.snapshot():
         subject = examples.subject_of(parts, None, like, unlike, own=_NO_KEYS, without=_NO_KEYS)
-        found = _matches(parts, subject, ask)
+        found = matches(parts, subject, ask)
     return _result(parts, _Asked(" and ".join(what for what, _ in ask.like), b"", "", subject.vector), found, timer)
 
 
@@ -204,16 +214,7 @@ def vectors(parts: Parts) -> tuple[list[str], Float32]:
         return [format_id(int(key)) for key in keys], engine.vectors(keys)
 
 
-# -- from candidates to matches -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a search found, before it is told."""
-
-    matches: tuple[Match, ...]
-    match: str
-    nothing_alike: bool | None
+# -- the result ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,48 +230,7 @@ class _Asked:
     id: str | None = None
 
 
-def _matches(parts: Parts, subject: Subject, ask: Ask) -> _Found:
-    allowed = parts.catalogue.keys(ask.where) if ask.where else None
-    total = len(parts.engine) if allowed is None else len(allowed)
-    count = ask.k
-    while True:
-        ranked = candidates(parts, subject, count, match=ask.match, power=ask.power, allowed=allowed)
-        if ask.min_score is not None:
-            ranked = ranked.take(np.flatnonzero(ranked.scores >= ask.min_score))
-        groups = _grouped(parts, ranked, ask)
-        if len(groups) >= ask.k or count >= total:
-            break
-        count = min(total, max(_MORE * count, _MORE * len(ranked)))
-    records = parts.catalogue.records([int(key) for key in ranked.keys[[rows[0] for rows in groups]]])
-    told = [_told(ranked, rows, records, ask) for rows in groups]
-    matches = tuple(Match(rank, *rest) for rank, rest in enumerate(told, 1))
-    return _Found(matches, ranked.match, None)
-
-
-def _grouped(parts: Parts, ranked: Candidates, ask: Ask) -> list[list[int]]:
-    """Rows of each result: one, or a stack."""
-    if not ask.stacks:
-        return [[row] for row in range(min(ask.k, len(ranked)))]
-    return stacks.fold(ranked.vectors, _taken(parts, ranked.keys), ask.k)
-
-
-def _taken(parts: Parts, keys: Int64) -> NDArray[np.float64]:
-    """When pictures were taken, in seconds; NaN where nobody knows."""
-    known = parts.catalogue.taken(keys)
-    times = (known.get(key) for key in keys.tolist())
-    return np.array([np.nan if text is None else datetime.fromisoformat(text).timestamp() for text in times], float)
-
-
-def _told(ranked: Candidates, rows: list[int], records: dict[int, ImageRecord], ask: Ask) -> tuple[Any, ...]:
-    """The fields of a Match after its rank."""
-    first = rows[0]
-    key = int(ranked.keys[first])
-    stack = tuple(format_id(int(ranked.keys[row])) for row in rows[1:]) if ask.stacks else None
-    scores = float(ranked.scores[first]), float(ranked.rank_scores[first])
-    return format_id(key), records[key].path, *scores, None, None, stack
-
-
-def _result(parts: Parts, asked: _Asked, found: _Found, timer: _Timer) -> SearchResult:
+def _result(parts: Parts, asked: _Asked, found: Found, timer: _Timer) -> SearchResult:
     def thumbnail_of(image_id: str) -> bytes | None:
         return parts.thumbnails.get(bytes.fromhex(record_of(parts, image_id).content))
 

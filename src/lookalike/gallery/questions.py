@@ -198,7 +198,9 @@ def _some(parts: Parts, keys: Sequence[int], count: int | None, seed: int) -> li
 
 def _look_at(parts: Parts, paths: Sequence[Path]) -> Seen | None:
     """What the network sees in the first of these files that is there; None where that is no picture."""
-    path = next((path for path in paths if path.is_file()), paths[0])
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        return None
     try:
         name, data = picture.read(path, parts.settings.max_file_bytes)
         decoded = picture.decode(parts, name, data)

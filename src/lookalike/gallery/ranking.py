@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lookalike import reduce
 from lookalike.engines.base import NO_KEY
-from lookalike.gallery import dial
+from lookalike.gallery import adaptation, dial, regions
+from lookalike.gallery.adaptation import ADAPTED
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
 from lookalike.types import Float32, Int64
@@ -30,6 +31,9 @@ class Subject:
         content: Number of the content, where the gallery holds it; None for a picture from outside.
         own: Keys of images with the same content: they come first.
         without: Keys of images that are left out.
+        embedding: (D,) float32 as the network gave it; None where it is made of several pictures.
+        part: (D,) float32, by which it is looked for as a part of images, see ``regions.look``; None where it is not.
+        itself: Key of the very file that was given as the query, which comes before its copies; NO_KEY for none.
     """
 
     vector: Float32
@@ -37,6 +41,9 @@ class Subject:
     content: int | None = None
     own: Int64 = field(default_factory=lambda: _NO_KEYS)
     without: Int64 = field(default_factory=lambda: _NO_KEYS)
+    itself: int = NO_KEY
+    embedding: Float32 | None = None
+    part: Float32 | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +57,8 @@ class Candidates:
         rank_scores: (c,) float32, what the order is by.
         is_own: (c,) bool, whether it has the query's own content.
         match: What the order is by: the dial that was asked for, or "plain" where the gallery has none.
+        boxes: (c, 4) float32, the part of each image that gave it its place, x0, y0, x1, y1, NaN where that is the
+            whole; None where no parts were looked at.
     """
 
     keys: Int64
@@ -58,6 +67,7 @@ class Candidates:
     rank_scores: Float32
     is_own: NDArray[np.bool_]
     match: str
+    boxes: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -71,6 +81,7 @@ class Candidates:
             self.rank_scores[rows],
             self.is_own[rows],
             self.match,
+            None if self.boxes is None else self.boxes[rows],
         )
 
 
@@ -93,7 +104,9 @@ def candidates(
     wanted = max(SHORTLIST, count) + len(subject.own) + len(subject.without)
     keys, _ = engine.search(subject.vector[None, :], wanted, allowed)
     own = subject.own if allowed is None else np.intersect1d(subject.own, allowed)
-    found = np.setdiff1d(np.union1d(keys[0][keys[0] != NO_KEY], own), subject.without)
+    hits = None if subject.part is None else regions.find(parts, subject.part, allowed)
+    nearby = np.union1d(keys[0][keys[0] != NO_KEY], own)
+    found = np.setdiff1d(nearby if hits is None else np.union1d(nearby, hits.keys), subject.without)
     vectors = engine.vectors(found)
     scores = np.clip(vectors @ subject.vector, -1.0, 1.0)
     nearest = np.lexsort((found, -np.round(scores, _SCORE_DECIMALS)))
@@ -103,14 +116,21 @@ def candidates(
     if power is not None:
         match = PLAIN
         rank_scores[top] = reduce.rescore(subject.vector, vectors[top], reduce.whitening_weights(reducer, power))
+    elif match == ADAPTED:
+        rank_scores[top] = adaptation.rank_scores(parts, subject.vector, vectors[top])
     elif match != PLAIN:
         dialled = dial.rank_scores(parts, match, subject, found[top], vectors[top])
         match = PLAIN if dialled is None else match
         rank_scores[top] = scores[top] if dialled is None else dialled
     _put_below(rank_scores, scores)
+    boxes = None
+    if hits is not None:
+        rank_scores, boxes = regions.lift(hits, found, scores, rank_scores)
     is_own = np.isin(found, own)
-    order = np.lexsort((found, -np.round(rank_scores, _SCORE_DECIMALS), ~is_own))
-    return Candidates(found, vectors, scores, rank_scores, is_own, match).take(order)
+    order = np.lexsort((found, found != subject.itself, -np.round(rank_scores, _SCORE_DECIMALS), ~is_own))
+    if boxes is not None:  # whose part is worth no more than the whole has no place among the nearest
+        order = order[np.isin(found, nearby)[order] | ~np.isnan(boxes[order, 0])]
+    return Candidates(found, vectors, scores, rank_scores, is_own, match, boxes).take(order)
 
 
 def _put_below(rank_scores: Float32, scores: Float32) -> None:

@@ -1,0 +1,184 @@
+"""Is there anything like it in the gallery? Arrays in, arrays out.
+
+Three tests of a query's nearest images, each held against what the gallery's own images score when they are left out:
+out of the neighbours and out of what the space was learned on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike import reduce
+from lookalike.errors import ShapeError
+from lookalike.types import Float32, Reducer
+
+Float64 = NDArray[np.float64]
+
+CUT_SHARE = 0.07  # of the gallery's own images would be told that there is nothing like them; 10 % is the promise
+FOLDS = 10
+NEIGHBOURS = 5  # whose surroundings a query's are compared with
+LOOKED_AT = 10  # nearest images whose embeddings are compared
+TOO_ALIKE = 0.95  # copies and bursts say nothing about how far apart images are around here
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What speaks for m queries having something like them, higher is more.
+
+    Attributes:
+        first: (m,) float32, the best plain score.
+        crowd: (m,) float32, how near the 5 nearest are, compared with how near their own 5 nearest are to them.
+        raw: (m,) float32, the best cosine of embeddings as the network gives them; NaN where there is no embedding.
+    """
+
+    first: Float32
+    crowd: Float32
+    raw: Float32
+
+    @property
+    def tests(self) -> Float32:
+        """The three side by side, (m, 3)."""
+        return np.stack([self.first, self.crowd, self.raw], axis=1)
+
+    def take(self, rows: slice) -> Evidence:
+        """Some of the queries."""
+        return Evidence(self.first[rows], self.crowd[rows], self.raw[rows])
+
+
+def join(parts: Sequence[Evidence]) -> Evidence:
+    """The queries of all parts, in order."""
+    return Evidence(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("first", "crowd", "raw")))
+
+
+def evidence(scores: NDArray[Any], radii: NDArray[Any], cosines: NDArray[Any]) -> Evidence:
+    """What speaks for m queries having something like them.
+
+    Args:
+        scores: (m, a) plain scores of the nearest images, best first, a at least 1; the first 5 count.
+        radii: (m, b) ``radius`` of the nearest images, likewise.
+        cosines: (m, c) cosines of the embeddings; NaN where there is none.
+
+    *Source*: the score and the cosine are nearest-neighbour tests (Sun et al. 2022, "Out-of-distribution detection with
+    deep nearest neighbors"), after and before centring; the crowd is a local outlier factor (Breunig et al. 2000) of
+    similarities.
+    """
+    crowd = scores[:, :NEIGHBOURS].mean(axis=1) - radii[:, :NEIGHBOURS].mean(axis=1)
+    return Evidence(*(row.astype(np.float32) for row in (scores[:, 0], crowd, cosines.max(axis=1))))
+
+
+def radius(scores: NDArray[Any]) -> Float32:
+    """How near the neighbours of images are to them: the mean of their 5 best scores, copies and bursts left out.
+
+    Args:
+        scores: (m, a) plain scores of each image with others, in any order; -inf where there is nobody.
+
+    Returns:
+        (m,) float32.
+    """
+    usable = np.where(scores < TOO_ALIKE, scores, -np.inf)
+    best = -np.sort(-usable, axis=1)[:, :NEIGHBOURS]
+    count = np.isfinite(best).sum(axis=1)
+    total = np.where(np.isfinite(best), best, 0).sum(axis=1)
+    return np.where(count > 0, total / np.maximum(count, 1), TOO_ALIKE).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """What queries find in a gallery that does not know them.
+
+    Attributes:
+        evidence: Of m queries.
+        scores: (m, n') float32, their plain scores with all images left.
+    """
+
+    evidence: Evidence
+    scores: Float32
+
+
+def held_out(embeddings: NDArray[Any], queries: NDArray[Any], dim: int) -> HeldOut:
+    """Let a gallery of n embeddings (n, D), whose space is learned on them alone, be asked by m others (m, D).
+
+    Leaving an image out of the neighbours but not out of the PCA will not do: with n images of d = n - 1 dimensions
+    it lies in the space wholly, as no query does.
+
+    Args:
+        embeddings: Of any float dtype and length; at least 3 different ones.
+        queries: Likewise.
+        dim: Most dimensions of the space.
+    """
+    reducer = _small_fit(embeddings, dim)
+    vectors, asked = reduce.transform(reducer, embeddings), reduce.transform(reducer, queries)
+    among = vectors @ vectors.T
+    np.fill_diagonal(among, -np.inf)
+    radii = radius(among)
+    scores = asked @ vectors.T
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :LOOKED_AT]
+    cosines = np.einsum("mkd,md->mk", unit(embeddings)[nearest], unit(queries))
+    return HeldOut(evidence(np.take_along_axis(scores, nearest, axis=1), radii[nearest], cosines), scores)
+
+
+def folds(n: int, seed: int) -> NDArray[np.intp]:
+    """Which of ``FOLDS`` parts each of n images is left out with, (n,)."""
+    return np.random.default_rng(seed).permutation(n) % FOLDS
+
+
+def fit_lines(groups: Sequence[Evidence]) -> tuple[float, float, float]:
+    """Lines such that, of each group of the gallery's own images, ``CUT_SHARE`` fall below any of them.
+
+    The tests share the cut evenly: all lines lie at the same quantile. With several groups (images as they are, images
+    framed differently) the most lenient line of each test counts.
+
+    Args:
+        groups: Each of at least 1 image.
+    """
+    lines = np.min([_lines(group.tests.astype(np.float64)) for group in groups], axis=0)
+    return float(lines[0]), float(lines[1]), float(lines[2])
+
+
+def _lines(tests: Float64) -> Float64:
+    ordered, n = np.sort(tests, axis=0), len(tests)
+    places = np.column_stack([np.searchsorted(column, test) for column, test in zip(ordered.T, tests.T, strict=True)])
+    worst = np.sort(places.min(axis=1))  # each image falls by the test that it does worst in
+    place = worst[max(0, int(CUT_SHARE * (n + 1)) - 1)]
+    lines: Float64 = ordered[place]
+    return lines
+
+
+def falls(lines: Sequence[float], found: Evidence) -> NDArray[np.bool_]:
+    """Whether each of m queries falls below a line, (m,); a test without a value is passed."""
+    below: NDArray[np.bool_] = found.tests < np.asarray(lines, np.float32)
+    any_below: NDArray[np.bool_] = below.any(axis=1)
+    return any_below
+
+
+def _small_fit(embeddings: NDArray[Any], dim: int) -> Reducer:
+    """``reduce.fit`` by the n x n products of the images: much faster where n is smaller than D."""
+    n = len(embeddings)
+    if n >= embeddings.shape[1] or n < reduce.LEAST_IMAGES:
+        moments = reduce.Moments(embeddings.shape[1])
+        moments.add(embeddings.astype(np.float32))
+        return reduce.fit(moments, dim=dim)
+    rows = unit(embeddings).astype(np.float64)
+    mean = rows.mean(axis=0)
+    centred = rows - mean
+    sizes, columns = np.linalg.eigh(centred @ centred.T)
+    variances = sizes[::-1][: min(dim, n - 1)] / (n - 1)
+    kept = np.count_nonzero(variances > reduce.LEAST_VARIANCE)
+    if not kept:
+        raise ShapeError(f"held_out: {n} embeddings are all the same")
+    components = columns[:, ::-1][:, :kept].T @ centred / np.sqrt(variances[:kept, None] * (n - 1))
+    learned = [a.astype(np.float32) for a in (mean, components, variances[:kept])]
+    return Reducer(learned[0], learned[1], learned[2], fitted_on=n)
+
+
+def unit(rows: NDArray[Any]) -> Float32:
+    """Rows (n, D) of any float dtype as float32 of unit length."""
+    rows = rows.astype(np.float32)
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), reduce.LEAST_NORM)
+    units: Float32 = (rows / lengths).astype(np.float32)
+    return units
