@@ -11,6 +11,8 @@ set, at a seeded place and 15 to 35 % of the scene's area. Then, with the projec
 - *half covered*: the strongest quarter of the pixels, which is what is outlined, covers half of the pasted picture.
 - *places*: the same two of the bare map: the middle of the strongest place, and the strongest quarter of the places.
 - *off*: the largest difference between the sum of a map and the score of the search.
+
+The last column judges by the project's targets, which are for 15 to 35 %; other areas are only reported.
 """
 
 from __future__ import annotations
@@ -199,7 +201,8 @@ def main() -> None:
     for name in sets:
         for direction, v in measure(name, asked.pictures, tuple(asked.area), ("match", "query")).items():
             shares = " | ".join(f"{100 * x:.1f}" for x in (v.maximum, v.covered, v.place_maximum, v.place_covered))
-            print(f"| {name} | {direction} | {shares} | {v.off:.0e} | {'hold' if v.holds else 'FAIL'} |", flush=True)
+            says = "reported" if tuple(asked.area) != AREA else "hold" if v.holds else "FAIL"
+            print(f"| {name} | {direction} | {shares} | {v.off:.0e} | {says} |", flush=True)
 
 
 if __name__ == "__main__":

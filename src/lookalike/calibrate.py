@@ -23,7 +23,9 @@ Float64 = NDArray[np.float64]
 
 SAME, NEAR, STRONG, LIKELY, CHANCE = BANDS = ("same image", "near-duplicate", "strong", "likely", "chance")
 LEAST_IMAGES = 30  # fewer different ones say too little about the next
+PLAIN = "plain"
 CHANCE_HITS = 1.0  # a score that one image per search reaches by chance is chance
+NEAR_HITS, SAME_HITS = 0.1, 0.01  # likewise: more chance than that, and a score says nothing of copies
 KNOTS = 65
 _MEDIAN, _LOW = 0.5, 0.05  # quantiles of all pairs that the background is fitted through
 _MOST_MATES = 0.5  # of all pairs, that may belong together
@@ -199,7 +201,7 @@ def rates_of(calibration: Calibration, match: str, scores: NDArray[Any]) -> Floa
     return rates
 
 
-def score_at(calibration: Calibration, rate: float, match: str = "plain") -> float:
+def score_at(calibration: Calibration, rate: float, match: str = PLAIN) -> float:
     """The lowest rank score that a random image reaches that seldom."""
     return float(np.interp(np.log(rate), np.log(calibration.rates), calibration.curves[match].scores))
 
@@ -227,7 +229,7 @@ def judge(
         searched: How many images were searched: chance has as many goes.
     """
     if match not in calibration.curves:
-        match, rank_scores = "plain", scores
+        match, rank_scores = PLAIN, scores
     rates = rates_of(calibration, match, rank_scores)
     levels = np.full(len(scores), BANDS.index(CHANCE))
     likely = rates * searched < CHANCE_HITS
@@ -244,11 +246,20 @@ def judge(
     return Judgement(bands, np.maximum.accumulate(rates), nothing_alike)
 
 
-def with_finds(calibration: Calibration, found: Evidence, searched: int) -> Calibration:
-    """The calibration with ``finds``, by m images that were left out in turn, judged by their nearest alone."""
+def finished(calibration: Calibration, found: Evidence, searched: int) -> Calibration:
+    """The calibration with lines of copies that chance seldom reaches, and with ``finds``.
+
+    Args:
+        calibration: With all the rest.
+        found: Evidence of m images that were left out in turn; each is judged by its nearest image alone.
+        searched: How many images the gallery has.
+    """
+    near = max(calibration.near_duplicate, score_at(calibration, NEAR_HITS / searched))
+    same = max(calibration.same_image, near, score_at(calibration, SAME_HITS / searched))
+    known = replace(calibration, same_image=min(same, 1.0), near_duplicate=min(near, 1.0))
     counts = dict.fromkeys(BANDS, 0)
     for i, score in enumerate(found.first):
         one, scores = found.take(slice(i, i + 1)), np.array([score])
-        counts[judge(calibration, one, scores, scores, match="plain", searched=searched).bands[0]] += 1
+        counts[judge(known, one, scores, scores, match=PLAIN, searched=searched).bands[0]] += 1
     shares = np.cumsum([counts[band] for band in BANDS]) / max(1, len(found.first))
-    return replace(calibration, finds=dict(zip(BANDS, shares.tolist(), strict=True)))
+    return replace(known, finds=dict(zip(BANDS, shares.tolist(), strict=True)))

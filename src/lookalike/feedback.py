@@ -21,6 +21,7 @@ FEW = 5  # examples, right and wrong together, from which on a classifier is bet
 CAUTION = 5.0  # wrong examples that weigh half as much as all right ones: one alone says little
 STIFFNESS = 2.0  # how much the classifier distrusts its examples; it counts once, they count each
 _LEAST_NORM = 1e-6
+_SAME = 1 - 1e-6  # cosine of two examples that show the same picture
 _WEIGHT = re.compile(r"(?P<what>.*):(?P<weight>[+-]?(\d+(\.\d*)?|\.\d+))", re.DOTALL)
 
 
@@ -81,7 +82,7 @@ def combine(
 
     Raises:
         ShapeError: the arrays are not that.
-        SettingError: right and wrong examples cancel out.
+        SettingError: an example is both right and wrong, or they cancel out.
 
     *Source*: Rocchio (1971), "Relevance feedback in information retrieval", without its third constant: the query is
     one of the right examples. The classifier: ridge regression on +1 and -1 with the whole gallery as weak negatives,
@@ -97,13 +98,15 @@ def combine(
     if len(positives) == 1 and not len(negatives):
         only: Float32 = positives[0]
         return only
+    if len(negatives) and (positives @ negatives.T).max() > _SAME:
+        raise SettingError("an example is both like and unlike", hint="leave it out of one of them")
     if len(positives) + len(negatives) < FEW:
         direction = _rocchio(positives, negatives, *for_rows)
     else:
         direction = _ridge(positives, negatives, variances, *for_rows)
     length = np.linalg.norm(direction)
     if length < _LEAST_NORM:
-        raise SettingError("right and wrong examples cancel out", hint="no image can be both like and unlike")
+        raise SettingError("the examples cancel out", hint="give examples that have something in common")
     return np.asarray(direction / length, np.float32)
 
 

@@ -73,17 +73,18 @@ def shrunk(pixels: Pixels, ground: tuple[int, int, int]) -> Pixels:
     """The picture at half its size in the middle of plain ground: how it would look as a part of another.
 
     Args:
-        pixels: (h, w, 3) uint8, both sides multiples of 4.
+        pixels: (h, w, 3) uint8.
         ground: The colour around it, which the network takes for nothing.
 
     Returns:
         (h, w, 3) uint8; ``pool_shrunk`` pools the map of it.
     """
-    height, width = pixels.shape[:2]
-    small = pixels.reshape(height // 2, 2, width // 2, 2, 3).mean(axis=(1, 3))
+    height, width = pixels.shape[0] // 2, pixels.shape[1] // 2
+    small = pixels[: 2 * height, : 2 * width].reshape(height, 2, width, 2, 3).mean(axis=(1, 3))
+    top, left = height // 2, width // 2
     framed = np.empty_like(pixels)
     framed[:] = ground
-    framed[height // 4 : height - height // 4, width // 4 : width - width // 4] = np.rint(small)
+    framed[top : top + height, left : left + width] = np.rint(small)
     return framed
 
 

@@ -122,9 +122,43 @@ def held_out(embeddings: NDArray[Any], queries: NDArray[Any], dim: int) -> HeldO
     return HeldOut(evidence(np.take_along_axis(scores, nearest, axis=1), radii[nearest], cosines), scores)
 
 
-def folds(n: int, seed: int) -> NDArray[np.intp]:
-    """Which of ``FOLDS`` parts each of n images is left out with, (n,)."""
-    return np.random.default_rng(seed).permutation(n) % FOLDS
+@dataclass(frozen=True, slots=True, eq=False)
+class Crossed:
+    """What the images of a gallery find when they are left out of it.
+
+    Attributes:
+        as_they_are: Evidence of n images, in order of the folds.
+        framed: Evidence of edited copies, likewise.
+        pairs: (p,) float32, plain scores of left-out images with all that were not.
+    """
+
+    as_they_are: Evidence
+    framed: Evidence
+    pairs: Float32
+
+
+def crossed(
+    embeddings: NDArray[Any], framed: NDArray[Any], originals: NDArray[np.integer[Any]], dim: int, seed: int = 0
+) -> Crossed:
+    """Leave all images out, a tenth of them at a time, of the neighbours and of the space.
+
+    Args:
+        embeddings: (n, D) of different images, of any float dtype and length.
+        framed: (e, D) of copies that are framed differently, e at least 1; each is left out with its original.
+        originals: (e,) row of the original.
+        dim: Most dimensions of the space.
+        seed: Decides which are left out together.
+    """
+    fold = np.random.default_rng(seed).permutation(len(embeddings)) % FOLDS
+    as_they_are, differently, pairs = [], [], []
+    for part in range(FOLDS):
+        here = fold == part
+        asked = np.concatenate([embeddings[here], framed[fold[originals] == part]])
+        out, count = held_out(embeddings[~here], asked, dim), np.count_nonzero(here)
+        as_they_are.append(out.evidence.take(slice(count)))
+        differently.append(out.evidence.take(slice(count, None)))
+        pairs.append(out.scores[:count].ravel())
+    return Crossed(join(as_they_are), join(differently), np.concatenate(pairs))
 
 
 def fit_lines(groups: Sequence[Evidence]) -> tuple[float, float, float]:
@@ -151,9 +185,8 @@ def _lines(tests: Float64) -> Float64:
 
 def falls(lines: Sequence[float], found: Evidence) -> NDArray[np.bool_]:
     """Whether each of m queries falls below a line, (m,); a test without a value is passed."""
-    below: NDArray[np.bool_] = found.tests < np.asarray(lines, np.float32)
-    any_below: NDArray[np.bool_] = below.any(axis=1)
-    return any_below
+    below = found.tests < np.asarray(lines, np.float32)
+    return below[:, 0] | below[:, 1] | below[:, 2]
 
 
 def _small_fit(embeddings: NDArray[Any], dim: int) -> Reducer:

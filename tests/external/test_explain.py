@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.external
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SCENES = "vpr-corridor"  # small files, so soon indexed; and the hardest of the sets
+SCENES = "vpr-corridor"  # small files, so soon indexed
 PICTURES = 80
 
 

@@ -67,7 +67,6 @@ def test_any_name_can_be_given_with_a_weight(name: str, weight: float) -> None:
 
 def test_one_example_alone_is_the_plain_search() -> None:
     only = drawn(1, 0)
-    assert combine(only, NONE, VARIANCES) is not None
     np.testing.assert_array_equal(combine(only, NONE, VARIANCES), only[0])
     np.testing.assert_array_equal(combine(only, NONE, VARIANCES, positive_weights=np.array([7], np.float32)), only[0])
 
@@ -146,8 +145,14 @@ def test_a_gallery_without_variances_will_do() -> None:
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
-def test_right_and_wrong_that_cancel_out_are_refused() -> None:
-    right = drawn(3, 0)
+def test_an_example_that_is_both_right_and_wrong_is_refused() -> None:
+    right, wrong = drawn(3, 0), drawn(3, 1)
+    with pytest.raises(SettingError, match="both like and unlike"):
+        combine(right, np.concatenate([wrong, right[1:2]]), VARIANCES)
+
+
+def test_examples_that_cancel_out_are_refused() -> None:
+    right = drawn(2, 0)[:1]
     opposite = np.concatenate([right, -right])
     with pytest.raises(SettingError, match="cancel out"):
         combine(opposite, NONE, VARIANCES)

@@ -19,21 +19,19 @@ from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
 from lookalike.gallery.ranking import PLAIN, SHORTLIST, Candidates, Subject, candidates
 from lookalike.rerank import BLENDS
-from lookalike.strangers import LOOKED_AT, NEIGHBOURS, Evidence
+from lookalike.strangers import LOOKED_AT, NEIGHBOURS, Crossed, Evidence
 from lookalike.types import Float32, ImageRecord, Int64, parse_id
 
 LEFT_OUT_TOGETHER = 1000  # up to here the space is learned again without the images that are left out
 LEFT_OUT = 400  # images of a larger gallery, where one image more or less does not show in the space
 PAIRED = 2000  # images that those are paired with
 ORDERED = 100  # images whose matches all dials put in order
-EDITED, FRAMED = 40, 120  # images that are edited in all ways, and that are framed differently
+EDITED, FRAMED = 25, 120  # images that are edited in all ways, and that are framed differently
 LIGHT, HEAVY = ("jpeg 50", "scale 50%", "crop 90%"), ("crop 50%", "rotate 15", "grey", "overlay")
 FRAMING = "crop 70%"
 SEED = 0
 STAGE = "learn what scores mean"
 _AROUND = 16  # neighbours of a neighbour: enough for 5 where some are copies
-
-Sides = tuple[Evidence, Evidence, Float32]  # images as they are, framed differently; scores of pairs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,17 +63,21 @@ def _learn(
     own = [_query(parts, record) for record in records]
     framed = [copy for copy in copies if copy.edit == FRAMING]
     n = parts.catalogue.count_contents()
-    as_they_are, differently, pairs = (
-        _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, framed)
+    found = _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, framed)
+    knots, rates = calibrate.fit_rates(found.pairs)
+    curves = _curves(parts, own[:ORDERED], knots, len(found.pairs), progress)
+    light, heavy = (_scores_with_originals(parts, copies, names) for names in (LIGHT, HEAVY))
+    same, near = calibrate.copy_lines(light, heavy, found.as_they_are.first)
+    learned = Calibration(
+        n=n,
+        lines=strangers.fit_lines([found.as_they_are, found.framed]),
+        same_image=same,
+        near_duplicate=near,
+        rates=tuple(rates.tolist()),
+        curves=curves,
+        finds={},
     )
-    same, near = calibrate.copy_lines(
-        _scores_with_originals(parts, copies, LIGHT), _scores_with_originals(parts, copies, HEAVY), as_they_are.first
-    )
-    knots, rates = calibrate.fit_rates(pairs)
-    curves = _curves(parts, own[:ORDERED], knots, len(pairs), progress)
-    lines = strangers.fit_lines([as_they_are, differently])
-    learned = Calibration(n, lines, same, near, tuple(rates.tolist()), curves, {})
-    return calibrate.with_finds(learned, as_they_are, parts.catalogue.count())
+    return calibrate.finished(learned, found.as_they_are, parts.catalogue.count())
 
 
 def evidence_of(parts: Parts, ranked: Candidates, embedding: NDArray[Any] | None, without: Int64) -> Evidence:
@@ -135,28 +137,18 @@ def _query(parts: Parts, record: ImageRecord, copy: EditedCopy | None = None) ->
 # -- leaving out ---------------------------------------------------------------------------------------------------
 
 
-def _crossed(parts: Parts, framed: Sequence[EditedCopy]) -> Sides:
+def _crossed(parts: Parts, framed: Sequence[EditedCopy]) -> Crossed:
     """Every image left out, a tenth of them at a time, of the neighbours and of the space."""
     blocks = list(parts.catalogue.contents())
     numbers = np.concatenate([block.numbers for block in blocks])
     embeddings = np.concatenate([block.embeddings for block in blocks])
     originals = np.array([parse_id(copy.record.id) for copy in framed], np.int64)
     of_framed = np.stack([copy.embedding for copy in framed])
-    fold = strangers.folds(len(numbers), SEED)
-    framed_fold = fold[np.searchsorted(numbers, parts.catalogue.contents_of(originals))]
-    dim = synced(parts)[1].dim
-    as_they_are, differently, pairs = [], [], []
-    for part in range(strangers.FOLDS):
-        here = fold == part
-        asked = np.concatenate([embeddings[here], of_framed[framed_fold == part]])
-        out, count = strangers.held_out(embeddings[~here], asked, dim), np.count_nonzero(here)
-        as_they_are.append(out.evidence.take(slice(count)))
-        differently.append(out.evidence.take(slice(count, None)))
-        pairs.append(out.scores[:count].ravel())
-    return strangers.join(as_they_are), strangers.join(differently), np.concatenate(pairs)
+    rows = np.searchsorted(numbers, parts.catalogue.contents_of(originals))
+    return strangers.crossed(embeddings, of_framed, rows, synced(parts)[1].dim, SEED)
 
 
-def _in_place(parts: Parts, own: Sequence[_Query], framed: Sequence[EditedCopy]) -> Sides:
+def _in_place(parts: Parts, own: Sequence[_Query], framed: Sequence[EditedCopy]) -> Crossed:
     """Some images of a large gallery left out, each of its neighbours alone."""
     engine, _ = synced(parts)
     copies = [_query(parts, copy.record, copy) for copy in framed]
@@ -166,7 +158,7 @@ def _in_place(parts: Parts, own: Sequence[_Query], framed: Sequence[EditedCopy])
     vectors = engine.vectors(np.sort(others))
     contents = parts.catalogue.contents_of(np.sort(others))
     pairs = [(vectors @ query.subject.vector)[contents != query.content] for query in own]
-    return strangers.join(as_they_are), strangers.join(differently), np.concatenate(pairs)
+    return Crossed(strangers.join(as_they_are), strangers.join(differently), np.concatenate(pairs))
 
 
 def _found(parts: Parts, query: _Query) -> Evidence:

@@ -1,4 +1,4 @@
-"""What scores mean in a gallery: learned after indexing, kept in the catalogue, asked by every search."""
+"""What scores mean in a gallery: learned from its images after indexing, kept in the catalogue, used by searches."""
 
 from __future__ import annotations
 
@@ -93,7 +93,9 @@ def judge(
     if known is None or not len(ranked):
         return None
     found = evidence_of(parts, ranked, embedding, without)
-    return calibrate.judge(known, found, ranked.scores, ranked.rank_scores, match=ranked.match, searched=searched)
+    # A whitening power makes scores of its own, which no curve knows.
+    order = ranked.scores if ranked.match == PLAIN else ranked.rank_scores
+    return calibrate.judge(known, found, ranked.scores, order, match=ranked.match, searched=searched)
 
 
 def summary(parts: Parts, known: Calibration) -> dict[str, Any]:
