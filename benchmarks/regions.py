@@ -29,7 +29,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from quality import DATA, SETS, Questions, read_set
 
 from lookalike import Gallery, reduce, regions
 from lookalike.evaluate import average_precision
@@ -40,6 +39,7 @@ from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts
 from lookalike.gallery.ranking import Subject, candidates
 from lookalike.types import Float32
+from quality import DATA, SETS, Questions, read_set
 
 PASTED, OTHERS = "photos-200", ("pacs-photo", "clothing-test")
 SCENES = ("pacs-photo", "clothing-test", PASTED)
@@ -62,11 +62,13 @@ class Pasted:
     Attributes:
         scene: Its file.
         original: The file of the picture that was pasted.
+        ground: The file of the picture that it was pasted into.
         box: Where, x0, y0, x1, y1 as fractions.
     """
 
     scene: Path
     original: Path
+    ground: Path
     box: tuple[float, float, float, float]
 
 
@@ -96,7 +98,7 @@ def compose(name: str, area: tuple[float, float], folder: Path, seed: int, limit
             drawn = paste(opened(original), enlarged(opened(ground)), float(rng.uniform(*area)), rng)
         file = folder / f"{len(made):03d}-{ground.stem}.jpg"
         drawn[0].save(file, quality=90)
-        made.append(Pasted(file, original, drawn[1]))
+        made.append(Pasted(file, original, ground, drawn[1]))
     return made
 
 
@@ -126,8 +128,8 @@ def enlarged(image: Image.Image) -> Image.Image:
 
 def others(scenes: Sequence[Pasted], limit: int | None = None) -> list[Path]:
     """Pictures of the other sets that are no ground of a scene."""
-    used = {pasted.scene.stem.split("-", 1)[1] for pasted in scenes}
-    return [path for name in OTHERS for path in pictures(name) if path.stem not in used][:limit]
+    used = {pasted.ground for pasted in scenes}
+    return [path for name in OTHERS for path in pictures(name) if path not in used][:limit]
 
 
 @contextmanager
@@ -201,7 +203,7 @@ def print_paste(scenes: Sequence[str], seed: int) -> bool:
     held = True
     for area in (AREA, SMALL_AREA):
         for name in scenes:
-            matches = MATCHES if area == AREA else ("auto",)
+            matches = ("plain", "auto") if area == AREA else ("plain",)
             found = measure_paste(name, area, seed, matches)
             for match in matches:
                 before, after = found[match, False], found[match, True]
@@ -284,7 +286,7 @@ def print_ordinary(names: Sequence[str]) -> bool:
 
 
 def mean_ap(name: str) -> dict[tuple[str, bool], float]:
-    """In percent over the set's protocol, by order and whether regions are on; a query is read again, as by a search."""
+    """In percent, by order and whether regions are on; queries are read from their files, as a search does."""
     asked = read_set(DATA / name)
     precisions: dict[tuple[str, bool], list[float]] = {(match, on): [] for match in MATCHES for on in (False, True)}
     queries = asked.queries or list(range(len(asked.paths)))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.strangers import Evidence, falls
+from lookalike.strangers import TESTS, Evidence, falls
 
 Float64 = NDArray[np.float64]
 
@@ -50,7 +50,8 @@ class Calibration:
 
     Attributes:
         n: How many different images it was learned from.
-        lines: Of the tests of ``strangers.Evidence``: below any of them there is nothing like the query.
+        lines: Of the tests of ``strangers.Evidence``: below any of them there is nothing like a picture from outside.
+        inside: The same for an image of the gallery: the space was learned on it, so that it scores otherwise.
         same_image: The plain score from which on it is the same picture.
         near_duplicate: Likewise for an edited picture.
         rates: False-match rates at the scores of each curve; rising.
@@ -60,6 +61,7 @@ class Calibration:
 
     n: int
     lines: tuple[float, float, float]
+    inside: tuple[float, float, float]
     same_image: float
     near_duplicate: float
     rates: tuple[float, ...]
@@ -78,8 +80,10 @@ class Calibration:
             KeyError, TypeError, ValueError: it was not that.
         """
         curves = {name: Curve(tuple(curve["scores"]), curve["strong"]) for name, curve in data["curves"].items()}
-        first, crowd, raw = data["lines"]
-        return cls(**{**data, "lines": (first, crowd, raw), "rates": tuple(data["rates"]), "curves": curves})
+        fixed = {name: tuple(data[name]) for name in ("lines", "inside", "rates")}
+        if len(fixed["lines"]) != TESTS or len(fixed["inside"]) != TESTS:
+            raise ValueError(f"{TESTS} lines are needed, not {fixed['lines']} and {fixed['inside']}")
+        return cls(**{**data, **fixed, "curves": curves})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,6 +218,7 @@ def judge(
     *,
     match: str,
     searched: int,
+    inside: bool = False,
 ) -> Judgement:
     """What the matches of one query are worth.
 
@@ -227,6 +232,7 @@ def judge(
         rank_scores: (c,) what the order is by.
         match: The dial; one without a curve is judged by its plain scores.
         searched: How many images were searched: chance has as many goes.
+        inside: Whether the query is an image of the gallery.
     """
     if match not in calibration.curves:
         match, rank_scores = PLAIN, scores
@@ -238,7 +244,7 @@ def judge(
     levels[scores >= calibration.near_duplicate] = BANDS.index(NEAR)
     levels[scores >= calibration.same_image] = BANDS.index(SAME)
     is_copy = bool((levels <= BANDS.index(NEAR)).any())
-    nothing_alike = not is_copy and bool(falls(calibration.lines, found).all())
+    nothing_alike = not is_copy and bool(falls(calibration.inside if inside else calibration.lines, found).all())
     if nothing_alike:
         levels[:] = BANDS.index(CHANCE)
     levels[:1] = np.minimum(levels[:1], BANDS.index(CHANCE if nothing_alike else LIKELY))

@@ -23,6 +23,7 @@ CUT_SHARE = 0.07  # of the gallery's own images would be told that there is noth
 FOLDS = 10
 NEIGHBOURS = 5  # whose surroundings a query's are compared with
 LOOKED_AT = 10  # nearest images whose embeddings are compared
+TESTS = 3
 TOO_ALIKE = 0.95  # copies and bursts say nothing about how far apart images are around here
 
 

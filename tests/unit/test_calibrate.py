@@ -19,7 +19,7 @@ def known(strong: float = 0.6) -> Calibration:
     """Rates fall tenfold for every .2 of score from 1 at 0 to 1e-5 at 1; a dial's scores are half of that."""
     scores, rates = tuple(np.linspace(1, 0, 11).tolist()), tuple(np.geomspace(1e-5, 1, 11).tolist())
     curves = {"plain": Curve(scores, strong), "kind": Curve(tuple(s / 2 for s in scores), strong / 2)}
-    return Calibration(100, (0.3, -0.5, 0.2), 0.95, 0.8, rates, curves, {})
+    return Calibration(100, (0.3, -0.5, 0.2), (0.05, -0.5, 0.2), 0.95, 0.8, rates, curves, {})
 
 
 def bands(scores: list[float], *, searched: int = 100, found: Evidence = FINE, match: str = "plain") -> list[str]:
@@ -66,7 +66,7 @@ def test_a_dial_is_worth_what_as_many_pairs_reach() -> None:
     scores = np.random.default_rng(1).gumbel(0, 0.1, 10_000)
     knots, rates = calibrate.fit_rates(scores)
     curve = calibrate.fit_curve(scores / 2 - 0.2, len(scores), calibrate.exceedances(len(scores)), np.zeros(0))
-    calibration = Calibration(100, (0, 0, 0), 1, 1, tuple(rates.tolist()), {"kind": curve}, {})
+    calibration = Calibration(100, (0, 0, 0), (0, 0, 0), 1, 1, tuple(rates.tolist()), {"kind": curve}, {})
     assert calibrate.rates_of(calibration, "kind", knots[::8] / 2 - 0.2) == pytest.approx(rates[::8], rel=0.05)
 
 
@@ -107,6 +107,12 @@ def test_nothing_alike_makes_all_of_it_chance() -> None:
     assert judged.nothing_alike
 
 
+def test_an_image_of_the_gallery_has_lines_of_its_own() -> None:
+    scores = np.array([0.7])
+    judged = calibrate.judge(known(), LOST, scores, scores, match="plain", searched=100, inside=True)
+    assert not judged.nothing_alike
+
+
 def test_a_copy_is_something_alike() -> None:
     assert bands([0.85, 0.2], found=LOST)[0] == NEAR
 
@@ -127,7 +133,7 @@ def test_lines_of_copies_lie_above_other_images() -> None:
 
 
 def test_copies_that_chance_looks_like_are_not_told() -> None:
-    lax = Calibration(100, (0.3, -0.5, 0.2), 0.5, 0.4, known().rates, known().curves, {})
+    lax = Calibration(100, (0.3, -0.5, 0.2), (0.05, -0.5, 0.2), 0.5, 0.4, known().rates, known().curves, {})
     finished = calibrate.finished(lax, FINE, searched=100)
     assert finished.near_duplicate == pytest.approx(calibrate.score_at(lax, calibrate.NEAR_HITS / 100))
     assert finished.same_image == pytest.approx(calibrate.score_at(lax, calibrate.SAME_HITS / 100))

@@ -26,7 +26,7 @@ LEFT_OUT_TOGETHER = 1000  # up to here the space is learned again without the im
 LEFT_OUT = 400  # images of a larger gallery, where one image more or less does not show in the space
 PAIRED = 2000  # images that those are paired with
 ORDERED = 100  # images whose matches all dials put in order
-EDITED, FRAMED = 25, 120  # images that are edited in all ways, and that are framed differently
+EDITED, FRAMED = 15, 120  # images that are edited in all ways, and that are framed differently
 LIGHT, HEAVY = ("jpeg 50", "scale 50%", "crop 90%"), ("crop 50%", "rotate 15", "grey", "overlay")
 FRAMING = "crop 70%"
 SEED = 0
@@ -63,7 +63,8 @@ def _learn(
     own = [_query(parts, record) for record in records]
     framed = [copy for copy in copies if copy.edit == FRAMING]
     n = parts.catalogue.count_contents()
-    found = _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, framed)
+    inside = strangers.join([_found(parts, query) for query in own])
+    found = _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, inside, framed)
     knots, rates = calibrate.fit_rates(found.pairs)
     curves = _curves(parts, own[:ORDERED], knots, len(found.pairs), progress)
     light, heavy = (_scores_with_originals(parts, copies, names) for names in (LIGHT, HEAVY))
@@ -71,6 +72,7 @@ def _learn(
     learned = Calibration(
         n=n,
         lines=strangers.fit_lines([found.as_they_are, found.framed]),
+        inside=strangers.fit_lines([inside]),
         same_image=same,
         near_duplicate=near,
         rates=tuple(rates.tolist()),
@@ -148,17 +150,17 @@ def _crossed(parts: Parts, framed: Sequence[EditedCopy]) -> Crossed:
     return strangers.crossed(embeddings, of_framed, rows, synced(parts)[1].dim, SEED)
 
 
-def _in_place(parts: Parts, own: Sequence[_Query], framed: Sequence[EditedCopy]) -> Crossed:
+def _in_place(parts: Parts, own: Sequence[_Query], inside: Evidence, framed: Sequence[EditedCopy]) -> Crossed:
     """Some images of a large gallery left out, each of its neighbours alone."""
     engine, _ = synced(parts)
     copies = [_query(parts, copy.record, copy) for copy in framed]
-    as_they_are, differently = ([_found(parts, query) for query in some] for some in (own, copies))
+    differently = strangers.join([_found(parts, query) for query in copies])
     keys = parts.catalogue.keys()
     others = np.random.default_rng(SEED).choice(keys, min(PAIRED, len(keys)), replace=False)
     vectors = engine.vectors(np.sort(others))
     contents = parts.catalogue.contents_of(np.sort(others))
     pairs = [(vectors @ query.subject.vector)[contents != query.content] for query in own]
-    return Crossed(strangers.join(as_they_are), strangers.join(differently), np.concatenate(pairs))
+    return Crossed(inside, differently, np.concatenate(pairs))
 
 
 def _found(parts: Parts, query: _Query) -> Evidence:

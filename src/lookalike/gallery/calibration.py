@@ -83,7 +83,7 @@ def judge(
         parts: Of the gallery.
         ranked: All candidates in order.
         embedding: (D,) of the query; None where it is made of several pictures.
-        without: Keys of images that were left out of the search.
+        without: Keys of images that were left out of the search: the query's own, where it is one of the gallery.
         searched: Among how many images it was.
 
     Returns:
@@ -95,7 +95,9 @@ def judge(
     found = evidence_of(parts, ranked, embedding, without)
     # A whitening power makes scores of its own, which no curve knows.
     order = ranked.scores if ranked.match == PLAIN else ranked.rank_scores
-    return calibrate.judge(known, found, ranked.scores, order, match=ranked.match, searched=searched)
+    return calibrate.judge(
+        known, found, ranked.scores, order, match=ranked.match, searched=searched, inside=len(without) > 0
+    )
 
 
 def summary(parts: Parts, known: Calibration) -> dict[str, Any]:
