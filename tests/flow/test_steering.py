@@ -76,6 +76,19 @@ def test_a_lost_cache_costs_the_dial_but_no_answer_and_doctor_brings_it_back(tmp
         assert opened.search(query, k=10, match="kind").to_dict()["results"] == expected
 
 
+def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, gallery: Gallery) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(gallery.path, copy)
+    file = copy / "cache" / "dial" / "neighbourhoods.bin"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    with Gallery.open(copy) as opened:
+        result = opened.search(paths(gallery)[0], k=10, match="object")
+        assert result.match == "plain"
+        assert len(result) == 10
+
+
 def test_images_that_came_later_are_put_in_order_too(
     tmp_path: Path, gallery: Gallery, picture: Callable[..., Path]
 ) -> None:

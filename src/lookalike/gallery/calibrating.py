@@ -25,7 +25,7 @@ from lookalike.types import Float32, ImageRecord, Int64, parse_id
 LEFT_OUT_TOGETHER = 1000  # up to here the space is learned again without the images that are left out
 LEFT_OUT = 400  # images of a larger gallery, where one image more or less does not show in the space
 PAIRED = 2000  # images that those are paired with
-ORDERED = 100  # images whose matches all dials put in order
+ORDERED = 60  # images whose matches all dials put in order
 EDITED, FRAMED = 15, 120  # images that are edited in all ways, and that are framed differently
 LIGHT, HEAVY = ("jpeg 50", "scale 50%", "crop 90%"), ("crop 50%", "rotate 15", "grey", "overlay")
 FRAMING = "crop 70%"

@@ -1,0 +1,53 @@
+"""Galleries of the measuring images know what is not in them, as docs/scores.md says."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections import defaultdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.external
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+SETS = ("eth80-4view", "vpr-corridor", "pacs-photo", "neu-det-100", "deeppcb-pairs")
+
+
+@pytest.fixture(scope="module")
+def benchmark() -> ModuleType:
+    """``benchmarks/calibration.py``, so that the test and the published table cannot measure differently."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        spec = importlib.util.spec_from_file_location("benchmarks_calibration", BENCHMARKS / "calibration.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def rows(benchmark: ModuleType, data_dir: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """Per gallery the cells of the table, and which of its targets were missed."""
+    missing = [name for name in SETS if not (data_dir / name / "labels.csv").is_file()]
+    if missing:
+        pytest.skip(f"sets that are not here: {', '.join(missing)}")
+    sets = {name: benchmark.load(name, data_dir) for name in SETS}
+    told: dict[str, list[Any]] = defaultdict(list)
+    for name, photos in sets.items():
+        others = {other: benchmark.some_of(sets[other]) for other in sets if other != name}
+        for case in benchmark.cases(photos):
+            told[f"{name} {case.name}"].append(benchmark.measure(photos, case, others))
+    return {name: benchmark.row_of(name, some) for name, some in told.items()}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_gallery_knows_what_is_not_in_it(name: str, rows: dict[str, tuple[list[str], list[str]]]) -> None:
+    measured = {key: row for key, row in rows.items() if key.startswith(name)}
+    assert measured
+    assert not [complaint for _, missed in measured.values() for complaint in missed]
