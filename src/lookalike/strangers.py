@@ -19,7 +19,7 @@ from lookalike.types import Float32, Reducer
 
 Float64 = NDArray[np.float64]
 
-CUT_SHARE = 0.07  # of the gallery's own images would be told that there is nothing like them; 10 % is the promise
+CUT_SHARE = 0.08  # of the gallery's own images would be told that there is nothing like them; 10 % is the promise
 FOLDS = 10
 NEIGHBOURS = 5  # whose surroundings a query's are compared with
 LOOKED_AT = 10  # nearest images whose embeddings are compared

@@ -40,7 +40,7 @@ def rows(benchmark: ModuleType, data_dir: Path) -> dict[str, tuple[list[str], li
     sets = {name: benchmark.load(name, data_dir) for name in SETS}
     told: dict[str, list[Any]] = defaultdict(list)
     for name, photos in sets.items():
-        others = {other: benchmark.some_of(sets[other]) for other in sets if other != name}
+        others = benchmark.strangers_to(sets, name)
         for case in benchmark.cases(photos):
             told[f"{name} {case.name}"].append(benchmark.measure(photos, case, others))
     return {name: benchmark.row_of(name, some) for name, some in told.items()}

@@ -26,9 +26,9 @@ LEFT_OUT_TOGETHER = 1000  # up to here the space is learned again without the im
 LEFT_OUT = 400  # images of a larger gallery, where one image more or less does not show in the space
 PAIRED = 2000  # images that those are paired with
 ORDERED = 60  # images whose matches all dials put in order
-EDITED, FRAMED = 15, 120  # images that are edited in all ways, and that are framed differently
-LIGHT, HEAVY = ("jpeg 50", "scale 50%", "crop 90%"), ("crop 50%", "rotate 15", "grey", "overlay")
-FRAMING = "crop 70%"
+EDITED, FRAMED = 15, 60  # images that are edited in those ways, and that are framed differently
+LIGHT, HEAVY = ("jpeg 50", "scale 50%", "crop 90%"), ("rotate 15", "grey", "overlay")
+FRAMINGS = ("crop 70%", "crop 50%")
 SEED = 0
 STAGE = "learn what scores mean"
 _AROUND = 16  # neighbours of a neighbour: enough for 5 where some are copies
@@ -61,7 +61,7 @@ def _learn(
     parts: Parts, records: Sequence[ImageRecord], copies: Sequence[EditedCopy], progress: Progress
 ) -> Calibration:
     own = [_query(parts, record) for record in records]
-    framed = [copy for copy in copies if copy.edit == FRAMING]
+    framed = [copy for copy in copies if copy.edit in FRAMINGS]
     n = parts.catalogue.count_contents()
     inside = strangers.join([_found(parts, query) for query in own])
     found = _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, inside, framed)
@@ -112,13 +112,13 @@ def _cosines(parts: Parts, keys: Int64, embedding: NDArray[Any]) -> Float32:
 
 def _edited(parts: Parts, records: Sequence[ImageRecord], progress: Progress) -> list[EditedCopy]:
     copies: list[EditedCopy] = []
-    total = min(FRAMED, len(records)) + min(EDITED, len(records)) * len(LIGHT + HEAVY)
-    for some, names in ((records[:FRAMED], (FRAMING,)), (records[:EDITED], LIGHT + HEAVY)):
+    total = min(FRAMED, len(records)) * len(FRAMINGS) + min(EDITED, len(records)) * len(LIGHT + HEAVY)
+    for some, names in ((records[:FRAMED], FRAMINGS), (records[:EDITED], LIGHT + HEAVY)):
         for copy in edited_copies(parts, some, names, SEED):
             copies.append(copy)
             progress(STAGE, len(copies), total)
     made = {copy.edit for copy in copies}
-    if not made.issuperset((FRAMING, *LIGHT, *HEAVY)):
+    if not made.issuperset((*FRAMINGS, *LIGHT, *HEAVY)):
         raise GalleryError(
             f"no image of {parts.path} can be read, so none can be edited to learn what a score means",
             hint="connect the folders that it was made of, or run lookalike index",
