@@ -41,11 +41,20 @@ ABSENT = {
     "eth80-4view category": 0.70,
     "neu-det-100 kind": 0.70,
 }  # targets; others are reported
-# (gallery, other set): kinds that both hold, so they are no strangers; None: too many to tell them apart.
+# (gallery, other set): kinds that both hold; None: too many to tell them apart. Drawn up after looking at what was not
+# told, so the table also gives the figure with them, and that one is held against the target.
 SHARED = {
     ("pacs-photo", "eth80-4view"): ("dog", "horse"),
     ("pacs-photo", MANY): None,
     (MANY, "pacs-photo"): None,
+    (MANY, "eth80-4view"): ("dog", "car"),
+    (MANY, "clothing-test"): (
+        "shorts",
+        "pants",
+        "longsleeve",
+        "outwear",
+        "skirt",
+    ),  # trunks, cardigan, coats, miniskirt
 }
 ALL = " (all)"
 QUERIES = 120  # of another set
@@ -84,7 +93,7 @@ def load(name: str, folder: Path = DATA) -> Photos:
         parts = gallery._parts
         row_of = {path.resolve(): row for row, path in enumerate(asked.paths)}
         stored = {row_of[r.path]: parts.catalogue.features(int(r.id, 16)) for r in gallery.images() if r.path in row_of}
-        some = sample(parts, len(asked.paths) // (4 if name == MANY else 1), calibrating.SEED)[:1500]
+        some = sample(parts, 1000 if name == MANY else 3 * calibrating.FRAMED, calibrating.SEED)
         copies = [c for c in edited_copies(parts, some, calibrating.FRAMINGS, 0) if c.record.path in row_of]
     with (folder / name / "labels.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
@@ -189,8 +198,9 @@ def row_of(name: str, told: Sequence[Told]) -> tuple[list[str], list[str]]:
     strange = {other: rate for other, rate in rates.items() if other not in shared}
     worst = min(strange, key=strange.__getitem__)
     missed = [f"{name}: {cut:.1%} of true queries cut"] if cut > MOST_CUT else []
-    if strange[worst] < LEAST_TOLD:
-        missed.append(f"{name}: of {worst} {strange[worst]:.1%} are told")
+    # The target knows no exception: where kinds are shared, all images of the other set count.
+    literal = {other: rate for other, rate in rates.items() if other + ALL not in rates}
+    missed += [f"{name}: of {other} {rate:.1%} are told" for other, rate in literal.items() if rate < LEAST_TOLD]
     if len(absent) and absent.mean() < ABSENT.get(name, 0):
         missed.append(f"{name}: of an absent kind {absent.mean():.1%} are told")
     cells = [name, f"{100 * cut:.1f}", f"{100 * absent.mean():.0f}" if len(absent) else ""]
@@ -249,13 +259,15 @@ def least_part(sets: dict[str, Photos]) -> list[str]:
 
 
 def few(photos: Photos, count: int, seed: int) -> Case:
-    """Five kinds, so many images of them as asked, and five more of each as queries."""
+    """Five kinds: five queries of each, and a gallery of others, those first that there are framed copies of."""
     labels = next(reversed(photos.labels.values()))
     random = np.random.default_rng(seed)
-    kinds = random.permutation(np.unique(labels))[:5]
-    rows = np.concatenate([random.permutation(np.flatnonzero(labels == kind))[: count // 5 + 5] for kind in kinds])
-    each = np.concatenate([np.arange(min(count // 5 + 5, int((labels == kind).sum()))) for kind in kinds])
-    return Case("few", rows[each >= 5], rows[each < 5], np.zeros(0, np.intp))
+    gallery, right = [], []
+    for kind in random.permutation(np.unique(labels))[:5]:
+        rows = random.permutation(np.flatnonzero(labels == kind))
+        right.append(rows[:5])
+        gallery.append(rows[5:][np.argsort(~np.isin(rows[5:], photos.originals), kind="stable")][: count // 5])
+    return Case("few", np.concatenate(gallery), np.concatenate(right), np.zeros(0, np.intp))
 
 
 def rates_part(sets: dict[str, Photos]) -> list[str]:
@@ -294,7 +306,10 @@ def main() -> int:
     parser.add_argument("--part", action="append", choices=PARTS, help="only this; may be repeated")
     chosen = parser.parse_args()
     names = [name for name in chosen.sets or SETS if (DATA / name / "labels.csv").is_file()]
-    sets = {name: load(name) for name in names}
+    sets = {}
+    for name in names:
+        print(f"reading {name}", file=sys.stderr, flush=True)
+        sets[name] = load(name)
     missed: list[str] = []
     for part in chosen.part or PARTS:
         if part != "subsets" or MANY in sets:

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.strangers import TESTS, Evidence, falls
+from lookalike.strangers import SHARES, Evidence, falls
 
 Float64 = NDArray[np.float64]
 
 SAME, NEAR, STRONG, LIKELY, CHANCE = BANDS = ("same image", "near-duplicate", "strong", "likely", "chance")
 LEAST_IMAGES = 30  # fewer different ones say too little about the next
 PLAIN = "plain"
-CHANCE_HITS = 1.0  # a score that one image per search reaches by chance is chance
-NEAR_HITS, SAME_HITS = 0.1, 0.01  # likewise: more chance than that, and a score says nothing of copies
+CHANCE_HITS, STRONG_HITS = 1.0, 0.3  # images per search that reach a score by chance: more, and it is not that band
+NEAR_HITS, SAME_HITS = 0.1, 0.01
 KNOTS = 65
 _MEDIAN, _LOW = 0.5, 0.05  # quantiles of all pairs that the background is fitted through
 _MOST_MATES = 0.5  # of all pairs, that may belong together
@@ -81,8 +81,8 @@ class Calibration:
         """
         curves = {name: Curve(tuple(curve["scores"]), curve["strong"]) for name, curve in data["curves"].items()}
         fixed = {name: tuple(data[name]) for name in ("lines", "inside", "rates")}
-        if len(fixed["lines"]) != TESTS or len(fixed["inside"]) != TESTS:
-            raise ValueError(f"{TESTS} lines are needed, not {fixed['lines']} and {fixed['inside']}")
+        if not len(fixed["lines"]) == len(fixed["inside"]) == len(SHARES):
+            raise ValueError(f"{len(SHARES)} lines are needed, not {fixed['lines']} and {fixed['inside']}")
         return cls(**{**data, **fixed, "curves": curves})
 
 
@@ -240,7 +240,8 @@ def judge(
     levels = np.full(len(scores), BANDS.index(CHANCE))
     likely = rates * searched < CHANCE_HITS
     levels[likely] = BANDS.index(LIKELY)
-    levels[likely & (rank_scores >= calibration.curves[match].strong)] = BANDS.index(STRONG)
+    strong = (rates * searched < STRONG_HITS) & (rank_scores >= calibration.curves[match].strong)
+    levels[strong] = BANDS.index(STRONG)
     levels[scores >= calibration.near_duplicate] = BANDS.index(NEAR)
     levels[scores >= calibration.same_image] = BANDS.index(SAME)
     is_copy = bool((levels <= BANDS.index(NEAR)).any())

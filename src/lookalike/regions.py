@@ -26,6 +26,7 @@ Box = tuple[float, float, float, float]
 POWER = 0.5  # the very same thing is looked for, not the same kind
 DIM = 256
 SURE = 0.45  # a region's score from which on it counts in full
+CROWD, CONTRAST = 20, 0.2  # and how far above the regions of all but so many images
 _TOP = 127
 
 
@@ -113,20 +114,26 @@ def from_codes(codes: Int8) -> Float32:
 
 
 def standing(scores: Float32) -> Float32:
-    """What scores (n,) of the best region are worth as scores of whole images.
+    """What the best regions of images are worth as scores of whole images.
 
-    The best of many windows is often somewhat alike by chance: below ``SURE`` a region is held back by as much again
-    as it lacks.
+    The best of many windows is often somewhat alike by chance. A region counts in full from ``SURE`` on, and where many
+    images have such regions, only if it stands out from those; below, it is held back by as much again as it lacks.
+
+    Args:
+        scores: (n,) float32, the best region of each image that may be worth something.
     """
-    worth: Float32 = scores - np.maximum(SURE - scores, 0)
+    sure = SURE
+    if len(scores) > CROWD:
+        sure = max(sure, float(np.partition(scores, -CROWD - 1)[-CROWD - 1]) + CONTRAST)
+    worth: Float32 = (scores - np.maximum(sure - scores, 0)).astype(np.float32)
     return worth
 
 
 def lift(scores: Float32, rank_scores: Float32, wanted: Float32) -> Float32:
     """New rank scores for images whose best region is worth more than the whole.
 
-    Such an image comes to stand where an image of that plain score could at best: ahead of all with a lower one. So
-    whatever the order is by, regions need to know nothing about it.
+    Such an image comes to stand where one of that plain score has its place whatever the order is by: behind all with a
+    higher plain score, ahead of everything where no plain score is higher. An order that knows better keeps its say.
 
     Args:
         scores: (n,) float32, plain scores.
@@ -137,9 +144,10 @@ def lift(scores: Float32, rank_scores: Float32, wanted: Float32) -> Float32:
         (n,) float32, never below ``rank_scores``; equal to them where ``wanted`` is not above ``scores``.
     """
     order = np.argsort(scores, kind="stable")
-    best_so_far = np.maximum.accumulate(rank_scores[order])
-    lifted = np.interp(wanted, scores[order], best_so_far)
-    lifted += np.maximum(wanted - scores[order[-1]], 0)
+    least_above = np.minimum.accumulate(rank_scores[order][::-1])[::-1]
+    lifted = np.interp(wanted, scores[order], least_above)
+    highest = scores[order[-1]]
+    lifted = np.where(wanted > highest, rank_scores.max() + (wanted - highest), lifted)
     risen: Float32 = np.where(wanted > scores, np.maximum(rank_scores, lifted), rank_scores).astype(np.float32)
     return risen
 

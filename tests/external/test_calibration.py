@@ -15,8 +15,7 @@ import pytest
 pytestmark = pytest.mark.external
 
 # What docs/scores.md reports as missed, with a little room: other targets must hold.
-KNOWN_CUT = 14.0
-KNOWN_TOLD = {"pacs-photo kind: of eth80-4view": 78.0, "pacs-photo kind: of an absent kind": 80.0}
+KNOWN_TOLD = {"pacs-photo kind: of eth80-4view (all)": 84.0}  # it holds dogs and horses too
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SETS = ("eth80-4view", "vpr-corridor", "pacs-photo", "neu-det-100", "deeppcb-pairs")
 
@@ -60,6 +59,4 @@ def test_a_gallery_knows_what_is_not_in_it(name: str, rows: dict[str, tuple[list
 def is_known(complaint: str) -> bool:
     """Whether a missed target is one that docs/scores.md reports, and no worse than it says there."""
     (percent,) = (float(number) for number in re.findall(r"([0-9.]+)%", complaint))
-    if complaint.startswith("vpr-corridor") and complaint.endswith("cut"):
-        return percent <= KNOWN_CUT
     return any(complaint.startswith(start) and percent >= least for start, least in KNOWN_TOLD.items())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 from lookalike import Gallery
 
 pytestmark = pytest.mark.external
 
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 # mAP % of the table "in" in docs/dial.md.
 PUBLISHED = {
     "pacs-photo": {"plain": 88.3, "kind": 95.4, "auto": 94.8},
@@ -29,3 +34,39 @@ def test_a_set_ranks_as_published(name: str, data_dir: Path, tmp_path: Path) -> 
         found = gallery.evaluate(labels).by_match
     for match, published in PUBLISHED[name].items():
         assert 100 * found[match]["map"] >= published - ROOM, match
+
+
+@pytest.fixture(scope="module")
+def benchmark(data_dir: Path) -> ModuleType:
+    """``benchmarks/dial.py``, so that the test and the published table cannot measure differently."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        spec = importlib.util.spec_from_file_location("benchmarks_dial", BENCHMARKS / "dial.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    for name in (*module.OBJECT_SETS, "clothing-test"):
+        if not (data_dir / name / "labels.csv").is_file():
+            pytest.skip(f"the set {name} is not here")
+    return module
+
+
+@pytest.mark.timeout(900)
+def test_the_targets_hold_on_objects_and_on_the_kinds_that_gain_least(benchmark: ModuleType, data_dir: Path) -> None:
+    gains: dict[tuple[str, str], list[float]] = {}
+    for name in (*benchmark.OBJECT_SETS, "clothing-test"):
+        asked = benchmark.read_set(data_dir / name)
+        features = benchmark.features_of(data_dir / name, asked.paths, "auto")
+        for way in benchmark.WAYS:
+            found = benchmark.measure(features, asked, way)
+            for match in ("kind", "object", "auto"):
+                gains.setdefault((match, way), []).append(found[match] - found["article"])
+    for way in benchmark.WAYS:
+        for match in ("object", "auto"):
+            least, worst = benchmark.TARGETS[match, benchmark.OBJECT_SETS]
+            assert np.mean(gains[match, way][:3]) >= least, (match, way, gains)
+            assert min(gains[match, way][:3]) >= worst, (match, way, gains)
+        assert gains["kind", way][3] >= 2.5, gains  # docs/dial.md: +3.5 to +3.8
+        assert gains["auto", way][3] >= 0.0, gains

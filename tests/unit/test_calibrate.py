@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,13 @@ def test_a_dial_is_worth_what_as_many_pairs_reach() -> None:
 
 def test_bands_of_a_plain_order() -> None:
     assert bands([0.97, 0.85, 0.7, 0.5, 0.3]) == [SAME, NEAR, STRONG, LIKELY, CHANCE]
+
+
+def test_what_chance_reaches_now_and_then_is_not_strong() -> None:
+    lax = replace(known(), curves={"plain": replace(known().curves["plain"], strong=0.0)})
+    scores = np.array([0.7, 0.55, 0.45])
+    judged = calibrate.judge(lax, FINE, scores, scores, match="plain", searched=100)
+    assert judged.bands == (STRONG, STRONG, LIKELY)
 
 
 def test_bands_of_a_dial_are_those_of_its_own_scores() -> None:

@@ -113,13 +113,27 @@ def test_in_a_plain_order_a_region_counts_like_a_score():
     assert regions.lift(scores, scores, wanted) == pytest.approx([0.8, 0.6, 0.2, 0.95], abs=1e-6)
 
 
-def test_in_any_other_order_it_comes_ahead_of_all_with_a_lower_score():
+def test_a_region_must_stand_out_from_a_crowd_of_others():
+    alone = np.array([0.6, 0.3], np.float32)
+    crowd = np.concatenate([alone, np.full(regions.CROWD - 1, 0.55, np.float32)])
+    far_off = np.concatenate([alone, np.full(100, 0.1, np.float32)])
+    assert regions.standing(alone)[0] == regions.standing(far_off)[0] == alone[0]
+    assert regions.standing(crowd)[0] == alone[0]  # all but so many: the one at 0.3
+    assert regions.standing(np.append(crowd, np.float32(0.55)))[0] == pytest.approx(
+        0.6 - (0.55 + regions.CONTRAST - 0.6)
+    )
+
+
+def test_in_any_other_order_it_stays_behind_all_with_a_higher_score():
     scores = np.array([0.8, 0.5, 0.4, 0.1], np.float32)
-    rank_scores = np.array([2.0, 1.1, 1.7, 0.3], np.float32)  # of some dial
-    lifted = regions.lift(scores, rank_scores, np.array([-np.inf] * 3 + [0.6], np.float32))
-    assert lifted[:3].tolist() == rank_scores[:3].tolist()
-    assert 1.7 < lifted[3] < 2.0
-    assert regions.lift(scores, rank_scores, np.array([-np.inf] * 3 + [0.85], np.float32))[3] > 2.0
+    rank_scores = np.array([1.0, 1.1, 0.7, 0.3], np.float32)  # of some dial
+
+    def lifted(standing: float) -> np.ndarray:
+        return regions.lift(scores, rank_scores, np.array([-np.inf] * 3 + [standing], np.float32))
+
+    assert lifted(0.6)[:3].tolist() == rank_scores[:3].tolist()
+    assert 0.7 < lifted(0.6)[3] <= 1.0  # ahead of what is behind all of higher score anyway
+    assert lifted(0.85)[3] > 1.1
 
 
 def test_nothing_sinks_and_nothing_moves_without_a_region():
@@ -128,4 +142,6 @@ def test_nothing_sinks_and_nothing_moves_without_a_region():
     lifted = regions.lift(scores, rank_scores, rng.uniform(-1, 1, 50).astype(np.float32))
     assert (lifted >= rank_scores).all()
     assert (lifted > rank_scores).any()
+    highest = np.full(50, scores.max() + 0.1, np.float32)
+    assert (regions.lift(scores, rank_scores, highest) > rank_scores.max()).all()
     assert (regions.lift(scores, rank_scores, np.full(50, -np.inf, np.float32)) == rank_scores).all()

@@ -103,11 +103,11 @@ def judge(
 def summary(parts: Parts, known: Calibration) -> dict[str, Any]:
     """What was learned, as plain data: per band the least plain score, chance hits per search, and who finds such."""
     count = parts.catalogue.count()
-    likely = calibrate.score_at(known, calibrate.CHANCE_HITS / count)
+    likely, seldom = (calibrate.score_at(known, h / count) for h in (calibrate.CHANCE_HITS, calibrate.STRONG_HITS))
     lines = {
         calibrate.SAME: known.same_image,
         calibrate.NEAR: known.near_duplicate,
-        calibrate.STRONG: max(known.curves[PLAIN].strong, likely),
+        calibrate.STRONG: max(known.curves[PLAIN].strong, seldom),
         calibrate.LIKELY: likely,
     }
     hits = count * calibrate.rates_of(known, PLAIN, np.array(list(lines.values())))
