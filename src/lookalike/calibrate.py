@@ -219,6 +219,7 @@ def judge(
     match: str,
     searched: int,
     inside: bool = False,
+    standings: NDArray[Any] | None = None,
 ) -> Judgement:
     """What the matches of one query are worth.
 
@@ -233,19 +234,24 @@ def judge(
         match: The dial; one without a curve is judged by its plain scores.
         searched: How many images were searched: chance has as many goes.
         inside: Whether the query is an image of the gallery.
+        standings: (c,) what a part of each image is worth as a plain score, NaN where the whole image counts; None
+            where no parts were looked at.
     """
     if match not in calibration.curves:
         match, rank_scores = PLAIN, scores
-    rates = rates_of(calibration, match, rank_scores)
+    rates, sure = rates_of(calibration, match, rank_scores), rank_scores >= calibration.curves[match].strong
+    by_part = np.zeros(len(scores), bool) if standings is None else ~np.isnan(standings)
+    if standings is not None:
+        rates[by_part] = rates_of(calibration, PLAIN, standings[by_part])
+        sure[by_part] = standings[by_part] >= calibration.curves[PLAIN].strong
     levels = np.full(len(scores), BANDS.index(CHANCE))
     likely = rates * searched < CHANCE_HITS
     levels[likely] = BANDS.index(LIKELY)
-    strong = (rates * searched < STRONG_HITS) & (rank_scores >= calibration.curves[match].strong)
-    levels[strong] = BANDS.index(STRONG)
+    levels[(rates * searched < STRONG_HITS) & sure] = BANDS.index(STRONG)
     levels[scores >= calibration.near_duplicate] = BANDS.index(NEAR)
     levels[scores >= calibration.same_image] = BANDS.index(SAME)
-    is_copy = bool((levels <= BANDS.index(NEAR)).any())
-    nothing_alike = not is_copy and bool(falls(calibration.inside if inside else calibration.lines, found).all())
+    is_known = bool((levels <= BANDS.index(NEAR)).any() or (levels[by_part] <= BANDS.index(STRONG)).any())
+    nothing_alike = not is_known and bool(falls(calibration.inside if inside else calibration.lines, found).all())
     if nothing_alike:
         levels[:] = BANDS.index(CHANCE)
     levels[:1] = np.minimum(levels[:1], BANDS.index(CHANCE if nothing_alike else LIKELY))

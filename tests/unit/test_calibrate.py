@@ -162,3 +162,14 @@ def test_it_survives_being_kept() -> None:
 def test_what_is_not_a_calibration_is_refused(broken: dict[str, object]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         Calibration.from_dict(broken)
+
+
+def test_a_part_that_is_like_the_query_is_judged_by_what_it_is_worth() -> None:
+    scores = np.array([0.1, 0.3, 0.2])
+    standings = np.array([0.7, np.nan, 0.3])
+    told = calibrate.judge(known(), LOST, scores, scores, match="plain", searched=100, standings=standings)
+    assert told.bands[0] == STRONG
+    assert told.bands[1:] == (CHANCE, CHANCE)
+    assert told.nothing_alike is False  # a part of something here is it
+    told = calibrate.judge(known(), LOST, scores, scores, match="plain", searched=100, standings=np.full(3, np.nan))
+    assert told.nothing_alike is True

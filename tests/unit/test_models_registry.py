@@ -124,11 +124,12 @@ class Broken:
 
     name, precision = "broken 1", "fp32"
 
-    def __init__(self, row: np.ndarray) -> None:
+    def __init__(self, row: np.ndarray, found: np.ndarray | None = None) -> None:
         self.row = row
+        self.map = row if found is None else found
 
     def run(self, images: list[np.ndarray], outputs: tuple[str, ...]) -> list[list[np.ndarray]]:
-        return [[self.row for _ in outputs] for _ in images]
+        return [[self.row if name == "embedding" else self.map for name in outputs] for _ in images]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +149,10 @@ def test_values_that_are_not_finite_or_not_as_many_as_said_are_refused(row: np.n
 
 def test_maps_that_are_not_finite_are_refused() -> None:
     bad = np.full((1, 1280, 8, 8), np.nan, np.float32)
-    with pytest.raises(ModelError, match="not finite"):
-        NetworkEmbedder(lite0.network(), Broken(bad)).feature_maps(IMAGE)
+    embedder = NetworkEmbedder(lite0.network(), Broken(np.ones((1, 1280), np.float32), bad))
+    for call in (lambda: embedder.feature_maps(IMAGE), lambda: embedder.embed([IMAGE])):
+        with pytest.raises(ModelError, match="not finite"):
+            call()
 
 
 def test_shapes_that_the_network_does_not_take_are_named() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from lookalike import adapt
 from lookalike.errors import GalleryFormatError, SettingError
 from lookalike.gallery.parts import Parts
-from lookalike.types import Float32, space_of
+from lookalike.types import Float32
 
 NAME = "adaptation"
 ADAPTED = "adapted"  # the order that uses it
@@ -53,7 +53,7 @@ class Adaptation:
 
 def keep(parts: Parts, adaptation: Adaptation) -> None:
     """Put it in place of an earlier one."""
-    parts.catalogue.set_derived(NAME, _space(parts), adaptation.to_bytes())
+    parts.catalogue.set_derived(NAME, parts.space(), adaptation.to_bytes())
 
 
 def drop(parts: Parts) -> bool:
@@ -76,7 +76,7 @@ def opened(parts: Parts) -> Adaptation:
         raise SettingError(
             f"{parts.path} is not adapted to its labels", hint="label images, then: lookalike adapt; or search without"
         )
-    if kept[0] != _space(parts):
+    if kept[0] != parts.space():
         raise SettingError(
             f"{parts.path} was adapted before its PCA was learned anew: that adaptation no longer fits",
             hint="lookalike adapt learns it again",
@@ -89,14 +89,9 @@ def state(parts: Parts) -> dict[str, Any] | None:
     kept = parts.catalogue.derived(NAME)
     if kept is None:
         return None
-    return {**json.loads(kept[1].partition(b"\n")[0]), "usable": kept[0] == _space(parts)}
+    return {**json.loads(kept[1].partition(b"\n")[0]), "usable": kept[0] == parts.space()}
 
 
 def rank_scores(parts: Parts, vector: Float32, vectors: Float32) -> Float32:
     """What an adapted search orders candidates (c, d) by; see ``adapt.adapted_scores`` and ``opened``."""
     return adapt.adapted_scores(opened(parts).matrix, vector, vectors)
-
-
-def _space(parts: Parts) -> str:
-    reducer = parts.catalogue.reducer()
-    return "" if reducer is None else space_of(parts.catalogue.model(), reducer)

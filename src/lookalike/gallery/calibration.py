@@ -7,15 +7,13 @@ import logging
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookalike import calibrate
 from lookalike.calibrate import Calibration, Judgement
 from lookalike.errors import EmptyGalleryError, GalleryError, LookalikeError
 from lookalike.gallery.calibrating import evidence_of, learn
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.gallery.ranking import PLAIN, Candidates
-from lookalike.types import Int64, space_of
+from lookalike.gallery.ranking import PLAIN, Candidates, Subject
 
 NAME = "calibration"
 STALE_SHARE = 0.15  # of the images: more that are new or gone since, and it is learned again
@@ -35,7 +33,7 @@ def run(parts: Parts, progress: Progress) -> Calibration:
     """
     _refuse_few(parts)
     learned = learn(parts, progress)
-    parts.catalogue.set_derived(NAME, _space(parts), json.dumps(learned.to_dict()).encode())
+    parts.catalogue.set_derived(NAME, parts.space(), json.dumps(learned.to_dict()).encode())
     return learned
 
 
@@ -65,7 +63,7 @@ def run_if_due(parts: Parts, progress: Progress) -> bool:
 def load(parts: Parts) -> Calibration | None:
     """What was learned for the current space; None where nothing was."""
     kept = parts.catalogue.derived(NAME)
-    if kept is None or kept[0] != _space(parts):
+    if kept is None or kept[0] != parts.space():
         return None
     try:
         return Calibration.from_dict(json.loads(kept[1]))
@@ -74,29 +72,34 @@ def load(parts: Parts) -> Calibration | None:
         return None
 
 
-def judge(
-    parts: Parts, ranked: Candidates, *, embedding: NDArray[Any] | None, without: Int64, searched: int
-) -> Judgement | None:
+def judge(parts: Parts, known: Calibration, ranked: Candidates, subject: Subject, searched: int) -> Judgement | None:
     """What the matches of a query are worth; read it inside a snapshot, before any are left out.
 
     Args:
         parts: Of the gallery.
+        known: What was learned, from ``load``.
         ranked: All candidates in order.
-        embedding: (D,) of the query; None where it is made of several pictures.
-        without: Keys of images that were left out of the search: the query's own, where it is one of the gallery.
-        searched: Among how many images it was.
+        subject: What was searched for.
+        searched: Among how many images it was, at least 1.
 
     Returns:
-        None where the gallery is not calibrated, or nothing was found.
+        None where nothing was found.
     """
-    known = load(parts)
-    if known is None or not len(ranked):
+    if not len(ranked):
         return None
-    found = evidence_of(parts, ranked, embedding, without)
+    found = evidence_of(parts, ranked, subject.embedding, subject.without)
     # A whitening power makes scores of its own, which no curve knows.
     order = ranked.scores if ranked.match == PLAIN else ranked.rank_scores
+    inside = len(subject.without) > 0  # the query is an image of the gallery
     return calibrate.judge(
-        known, found, ranked.scores, order, match=ranked.match, searched=searched, inside=len(without) > 0
+        known,
+        found,
+        ranked.scores,
+        order,
+        match=ranked.match,
+        searched=searched,
+        inside=inside,
+        standings=ranked.standings,
     )
 
 
@@ -133,8 +136,3 @@ def _refuse_few(parts: Parts) -> None:
             f" {calibrate.LEAST_IMAGES} are needed",
             hint=f"index {calibrate.LEAST_IMAGES - count} more",
         )
-
-
-def _space(parts: Parts) -> str:
-    reducer = parts.catalogue.reducer()
-    return "" if reducer is None else space_of(parts.catalogue.model(), reducer)

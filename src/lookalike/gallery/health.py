@@ -12,7 +12,7 @@ from lookalike.gallery import adaptation, dial, regions
 from lookalike.gallery.follow import synced
 from lookalike.gallery.ingest import fit_if_due
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.types import ImageRecord, space_of
+from lookalike.types import ImageRecord
 
 _PROGRESS_EVERY = 1000
 
@@ -47,7 +47,7 @@ def info(parts: Parts) -> dict[str, Any]:
             "dim": model.dim if reducer is None else reducer.dim,
             "fitted_on": None if reducer is None else reducer.fitted_on,
             "power": None if reducer is None else reducer.power,
-            "space": None if reducer is None else space_of(model, reducer),
+            "space": parts.space() or None,
             "regions": catalogue.regions.count() if regions.are_on(parts) else None,
             "labels": catalogue.label_counts(),
             "adaptation": adaptation.state(parts),

@@ -47,14 +47,18 @@ def matches(parts: Parts, subject: Subject, ask: Ask) -> Found:
     """
     allowed = parts.catalogue.keys(ask.where) if ask.where else None
     total = len(parts.engine) if allowed is None else len(allowed)
-    count = ask.k
+    known, count = calibration.load(parts), ask.k
+    if known is None and ask.cut_chance:
+        raise GalleryError(
+            f"{parts.path} does not know yet what its scores mean, so nothing can be told from chance",
+            hint=f"lookalike calibrate; it takes {LEAST_IMAGES} different images",
+        )
+    near_score = stacks.NEAR_SCORE if known is None else max(stacks.NEAR_SCORE, known.near_duplicate)
     while True:
         ranked = candidates(parts, subject, count, match=ask.match, power=ask.power, allowed=allowed)
-        judged = calibration.judge(
-            parts, ranked, embedding=subject.embedding, without=subject.without, searched=max(1, total)
-        )
-        rows = _kept(parts, ranked, judged, ask)
-        groups = [[int(rows[place]) for place in group] for group in _grouped(parts, ranked.take(rows), ask)]
+        judged = None if known is None else calibration.judge(parts, known, ranked, subject, max(1, total))
+        rows = _kept(ranked, judged, ask)
+        groups = _grouped(parts, ranked, rows, ask, near_score)
         # Below what was left out there is nothing but worse.
         if len(groups) >= ask.k or len(rows) < len(ranked) or count >= total:
             break
@@ -65,35 +69,34 @@ def matches(parts: Parts, subject: Subject, ask: Ask) -> Found:
     return Found(found, ranked.match, None if judged is None else judged.nothing_alike)
 
 
-def _kept(parts: Parts, ranked: Candidates, judged: Judgement | None, ask: Ask) -> NDArray[np.intp]:
+def _kept(ranked: Candidates, judged: Judgement | None, ask: Ask) -> NDArray[np.intp]:
     """Rows of the candidates that are not to be left out."""
     keep = np.ones(len(ranked), bool)
     if ask.min_score is not None:
         keep &= ranked.scores >= ask.min_score
-    if ask.cut_chance and len(ranked):
-        if judged is None:
-            raise GalleryError(
-                f"{parts.path} does not know yet what its scores mean, so nothing can be told from chance",
-                hint=f"lookalike calibrate; it takes {LEAST_IMAGES} different images",
-            )
+    if ask.cut_chance and judged is not None:
         keep &= np.array([band != CHANCE for band in judged.bands])
     return np.flatnonzero(keep)
 
 
-def _grouped(parts: Parts, ranked: Candidates, ask: Ask) -> list[list[int]]:
+def _grouped(parts: Parts, ranked: Candidates, rows: NDArray[np.intp], ask: Ask, near_score: float) -> list[list[int]]:
     """Rows of each result: one, or a stack."""
     if not ask.stacks:
-        return [[row] for row in range(min(ask.k, len(ranked)))]
-    known = calibration.load(parts)
-    near = stacks.NEAR_SCORE if known is None else max(stacks.NEAR_SCORE, known.near_duplicate)
-    return stacks.fold(ranked.vectors, _taken(parts, ranked.keys), ask.k, near)
+        return [[int(row)] for row in rows[: ask.k]]
+    folded = stacks.fold(ranked.vectors[rows], _taken(parts, ranked.keys[rows]), ask.k, near_score)
+    return [[int(rows[place]) for place in places] for places in folded]
 
 
 def _taken(parts: Parts, keys: Int64) -> NDArray[np.float64]:
     """When pictures were taken, in seconds; NaN where nobody knows."""
     known = parts.catalogue.taken(keys)
     times = (known.get(key) for key in keys.tolist())
-    return np.array([np.nan if text is None else datetime.fromisoformat(text).timestamp() for text in times], float)
+    return np.array([np.nan if text is None else _seconds(text) for text in times], float)
+
+
+def _seconds(text: str) -> float:
+    """Between a day long ago and a time of day that names no zone; no clock is ever put forward here."""
+    return (datetime.fromisoformat(text).replace(tzinfo=None) - datetime(1970, 1, 1)).total_seconds()
 
 
 def _told(

@@ -18,7 +18,7 @@ from lookalike.gallery.lock import writer_lock
 from lookalike.models.base import Embedder
 from lookalike.settings import Settings, cache_path
 from lookalike.thumbnails import Thumbnails
-from lookalike.types import Reducer
+from lookalike.types import Reducer, space_of
 
 if TYPE_CHECKING:
     from lookalike.gallery.neighbourhoods import Neighbourhoods
@@ -63,6 +63,16 @@ class Parts:
         self.neighbourhoods: tuple[tuple[str, tuple[int, int] | None], Neighbourhoods | None] | None = None
         self.lock = threading.RLock()
         self._embedders: dict[bool, Embedder] = {}
+        self._space: tuple[int, str] | None = None
+
+    def space(self) -> str:
+        """Name of the plain space; empty before the first fit. Worked out once for each change of the gallery."""
+        with self.lock, self.catalogue.snapshot():
+            generation = self.catalogue.generation()
+            if self._space is None or self._space[0] != generation:
+                reducer = self.catalogue.reducer()
+                self._space = generation, "" if reducer is None else space_of(self.catalogue.model(), reducer)
+            return self._space[1]
 
     @property
     def cache(self) -> Path:

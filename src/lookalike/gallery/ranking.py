@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,7 @@ class Candidates:
         match: What the order is by: the dial that was asked for, or "plain" where the gallery has none.
         boxes: (c, 4) float32, the part of each image that gave it its place, x0, y0, x1, y1, NaN where that is the
             whole; None where no parts were looked at.
+        standings: (c,) float32, what that part is worth as a plain score; NaN and None likewise.
     """
 
     keys: Int64
@@ -68,6 +69,7 @@ class Candidates:
     is_own: NDArray[np.bool_]
     match: str
     boxes: Float32 | None = None
+    standings: Float32 | None = None
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -82,6 +84,7 @@ class Candidates:
             self.is_own[rows],
             self.match,
             None if self.boxes is None else self.boxes[rows],
+            None if self.standings is None else self.standings[rows],
         )
 
 
@@ -100,37 +103,49 @@ def candidates(
         power: Whitening power of a plain order; None where a dial decides.
         allowed: (a,) keys to search among; None for all.
     """
-    engine, reducer = synced(parts)
+    engine, _ = synced(parts)
     wanted = max(SHORTLIST, count) + len(subject.own) + len(subject.without)
     keys, _ = engine.search(subject.vector[None, :], wanted, allowed)
     own = subject.own if allowed is None else np.intersect1d(subject.own, allowed)
-    hits = None if subject.part is None else regions.find(parts, subject.part, allowed)
     nearby = np.union1d(keys[0][keys[0] != NO_KEY], own)
+    hits = None if subject.part is None else regions.find(parts, subject.part, allowed)
     found = np.setdiff1d(nearby if hits is None else np.union1d(nearby, hits.keys), subject.without)
     vectors = engine.vectors(found)
     scores = np.clip(vectors @ subject.vector, -1.0, 1.0)
     nearest = np.lexsort((found, -np.round(scores, _SCORE_DECIMALS)))
     found, vectors, scores = found[nearest], vectors[nearest], scores[nearest]
-    rank_scores = scores.copy()
+    match, rank_scores = _rank_scores(parts, subject, found, vectors, scores, match, power)
+    lifted = None if hits is None else regions.lift(hits, found, scores, rank_scores)
+    if lifted is not None:
+        rank_scores = lifted.rank_scores
+    is_own = np.isin(found, own)
+    order = np.lexsort((found, found != subject.itself, -np.round(rank_scores, _SCORE_DECIMALS), ~is_own))
+    every = Candidates(found, vectors, scores, rank_scores, is_own, match)
+    if lifted is None:
+        return every.take(order)
+    # Whose part is worth no more than the whole has no place among the nearest.
+    order = order[np.isin(found, nearby)[order] | ~np.isnan(lifted.standings[order])]
+    return replace(every, boxes=lifted.boxes, standings=lifted.standings).take(order)
+
+
+def _rank_scores(
+    parts: Parts, subject: Subject, keys: Int64, vectors: Float32, scores: Float32, match: str, power: float | None
+) -> tuple[str, Float32]:
+    """What candidates in plain order are ordered by, and the name of that order."""
     top = slice(0, SHORTLIST)
+    rank_scores = scores.copy()
     if power is not None:
-        match = PLAIN
-        rank_scores[top] = reduce.rescore(subject.vector, vectors[top], reduce.whitening_weights(reducer, power))
+        weights = reduce.whitening_weights(synced(parts)[1], power)
+        match, rank_scores[top] = PLAIN, reduce.rescore(subject.vector, vectors[top], weights)
     elif match == ADAPTED:
         rank_scores[top] = adaptation.rank_scores(parts, subject.vector, vectors[top])
     elif match != PLAIN:
-        dialled = dial.rank_scores(parts, match, subject, found[top], vectors[top])
-        match = PLAIN if dialled is None else match
-        rank_scores[top] = scores[top] if dialled is None else dialled
+        dialled = dial.rank_scores(parts, match, subject, keys[top], vectors[top])
+        if dialled is None:
+            return PLAIN, scores
+        rank_scores[top] = dialled
     _put_below(rank_scores, scores)
-    boxes = None
-    if hits is not None:
-        rank_scores, boxes = regions.lift(hits, found, scores, rank_scores)
-    is_own = np.isin(found, own)
-    order = np.lexsort((found, found != subject.itself, -np.round(rank_scores, _SCORE_DECIMALS), ~is_own))
-    if boxes is not None:  # whose part is worth no more than the whole has no place among the nearest
-        order = order[np.isin(found, nearby)[order] | ~np.isnan(boxes[order, 0])]
-    return Candidates(found, vectors, scores, rank_scores, is_own, match, boxes).take(order)
+    return match, rank_scores
 
 
 def _put_below(rank_scores: Float32, scores: Float32) -> None:

@@ -238,7 +238,22 @@ def find(parts: Parts, embedding: Float32, allowed: Int64 | None) -> Hits | None
     return Hits(keys, regions.standing(scores[rows]), boxes)
 
 
-def lift(hits: Hits, keys: Int64, scores: Float32, rank_scores: Float32) -> tuple[Float32, Float32]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Lift:
+    """What regions change in an order of candidates.
+
+    Attributes:
+        rank_scores: (c,) float32, the new ones.
+        boxes: (c, 4) float32, the part that gave an image its place, NaN where the whole image did.
+        standings: (c,) float32, what that part is worth as a plain score, NaN likewise.
+    """
+
+    rank_scores: Float32
+    boxes: Float32
+    standings: Float32
+
+
+def lift(hits: Hits, keys: Int64, scores: Float32, rank_scores: Float32) -> Lift:
     """Let candidates rise whose best region is worth more than the whole.
 
     Args:
@@ -246,17 +261,14 @@ def lift(hits: Hits, keys: Int64, scores: Float32, rank_scores: Float32) -> tupl
         keys: (c,) int64, the candidates.
         scores: (c,) float32, their plain scores.
         rank_scores: (c,) float32, what their order is by.
-
-    Returns:
-        New rank scores (c,) float32, and boxes (c, 4) float32, NaN where the whole image counts.
     """
     boxes = np.full((len(keys), 4), np.nan, np.float32)
+    standings = np.full(len(keys), np.nan, np.float32)
     if not len(hits.keys) or not len(keys):
-        return rank_scores, boxes
+        return Lift(rank_scores, boxes, standings)
     rows = np.minimum(np.searchsorted(hits.keys, keys), len(hits.keys) - 1)
-    is_hit = hits.keys[rows] == keys
-    standings = np.where(is_hit, hits.standings[rows], -np.inf).astype(np.float32)
-    lifted = regions.lift(scores, rank_scores, standings)
+    wanted = np.where(hits.keys[rows] == keys, hits.standings[rows], -np.inf).astype(np.float32)
+    lifted = regions.lift(scores, rank_scores, wanted)
     rises = lifted > rank_scores
-    boxes[rises] = hits.boxes[rows[rises]]
-    return lifted, boxes
+    boxes[rises], standings[rises] = hits.boxes[rows[rises]], wanted[rises]
+    return Lift(lifted, boxes, standings)

@@ -48,54 +48,57 @@ class NetworkEmbedder:
     def embed(self, images: Sequence[Pixels]) -> Float32:
         """Embeddings (n, D) float32 of images (h, w, 3) uint8, each in one of ``info.shapes``."""
         rows = np.empty((len(images), self.info.dim), np.float32)
-        for i, (row,) in enumerate(self._run(images, (EMBEDDING,))):
-            rows[i] = self._checked(row)
+        for i, found in enumerate(self._run(images)):
+            rows[i] = found[EMBEDDING]
         return rows
 
     def features(self, images: Sequence[Pixels], *, regions: bool = False) -> Features:
         """See ``Embedder``; images as for ``embed``."""
-        maps = tuple(name for name in self._maps if name == STRIDE16 or regions)
-        if regions and FINAL not in maps:
-            raise ModelError(
-                f"{self.info.name} gives no map to pool regions from", hint="name one in the card's outputs"
-            )
-        rows, taps, parts = [], [], []
-        for embedding, *found in self._run(images, (EMBEDDING, *maps)):
-            by_name = dict(zip(maps, found, strict=True))
-            rows.append(self._checked(embedding))
-            taps.append(_tap(by_name[STRIDE16][0]) if STRIDE16 in by_name else np.zeros(0, np.float32))
-            if regions:
-                parts.append(pool_regions(by_name[FINAL][0]))
-        if not rows:
+        if regions:
+            self._require_map()
+        found = self._run(images)
+        if not found:
             return Features(np.empty((0, self.info.dim), np.float32), np.empty((0, 0), np.float32))
-        self._check_finite(np.stack(taps))
-        return Features(np.stack(rows), np.stack(taps), np.stack(parts) if regions else None)
-
-    def _run(self, images: Sequence[Pixels], outputs: tuple[str, ...]) -> list[list[Float32]]:
-        for image in images:
-            self._check_image(image)
-        return self._runtime.run(images, outputs)
-
-    def _checked(self, row: Float32) -> Float32:
-        if row.shape != (1, self.info.dim):
-            got, expected = row.shape[1:], self.info.dim
-            raise ModelError(f"{self.info.name} gave an embedding of shape {got}, its card says dim {expected}")
-        self._check_finite(row)
-        only: Float32 = row[0]
-        return only
+        return Features(
+            np.stack([one[EMBEDDING] for one in found]),
+            np.stack([_tap(one[STRIDE16]) if STRIDE16 in one else np.zeros(0, np.float32) for one in found]),
+            np.stack([pool_regions(one[FINAL]) for one in found]) if regions else None,
+        )
 
     def feature_maps(self, image: Pixels) -> FeatureMaps:
         """The maps of one image (h, w, 3) uint8 in one of ``info.shapes``."""
-        self._check_image(image)
+        self._require_map()
+        (found,) = self._run([image])
+        maps = {name: np.ascontiguousarray(found[name].transpose(1, 2, 0)) for name in self._maps}
+        return FeatureMaps(maps[FINAL], maps.get(STRIDE16))
+
+    def _run(self, images: Sequence[Pixels]) -> list[dict[str, Float32]]:
+        """All outputs of each image, by name and without the batch.
+
+        Always all of them: in bf16 a graph with other outputs gives other numbers, and one compiled graph is enough.
+        """
+        for image in images:
+            self._check_image(image)
+        outputs = (EMBEDDING, *self._maps)
+        return [
+            {name: self._checked(name, array) for name, array in zip(outputs, arrays, strict=True)}
+            for arrays in self._runtime.run(images, outputs)
+        ]
+
+    def _checked(self, name: str, array: Float32) -> Float32:
+        if name == EMBEDDING and array.shape != (1, self.info.dim):
+            got, expected = array.shape[1:], self.info.dim
+            raise ModelError(f"{self.info.name} gave an embedding of shape {got}, its card says dim {expected}")
+        if not np.isfinite(array).all():
+            hint = "try --precision fp32" if self.precision != "fp32" else ""
+            raise ModelError(f"{self.info.name} gave values that are not finite", hint=hint)
+        only: Float32 = array[0]
+        return only
+
+    def _require_map(self) -> None:
         if FINAL not in self._maps:
             hint = "name one in the card's outputs"
             raise ModelError(f"{self.info.name} gives no map of where it saw what", hint=hint)
-        (found,) = self._runtime.run([image], self._maps)
-        for array in found:
-            self._check_finite(array)
-        channels_last = (np.ascontiguousarray(array[0].transpose(1, 2, 0)) for array in found)
-        maps = dict(zip(self._maps, channels_last, strict=True))
-        return FeatureMaps(maps[FINAL], maps.get(STRIDE16))
 
     def try_out(self, shapes: Sequence[tuple[int, int]]) -> None:
         """Embed a plain grey image of each shape, so that a wrong card shows before any work is done."""
@@ -107,11 +110,6 @@ class NetworkEmbedder:
             raise ShapeError(
                 f"image: expected (h, w, 3) uint8 with h x w one of {shapes}, got {image.shape} {image.dtype.name}"
             )
-
-    def _check_finite(self, array: Float32) -> None:
-        if not np.isfinite(array).all():
-            hint = "try --precision fp32" if self.precision != "fp32" else ""
-            raise ModelError(f"{self.info.name} gave values that are not finite", hint=hint)
 
 
 def _tap(stride16: Float32) -> Float32:
