@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike import rerank
 from lookalike.errors import ShapeError
 from lookalike.types import Float32, Int64, check_array
 
@@ -24,7 +25,6 @@ LEAST_LABELS = 2
 LEAST_EACH = 2  # images of a label: one alone does not say how images of a label differ
 LEAST_JUDGED_EACH = 4  # so that two can be held back and two remain
 MOST_FOLDS = 5
-NEIGHBOURS, ROUNDS = 14, 4  # of smoothing, as many as the dial takes for kinds
 SHARPNESS = 0.25  # what the cosine before smoothing adds to that after it, as in the dial
 _RESAMPLES = 2000
 _LEAST_NORM = 1e-6
@@ -81,10 +81,10 @@ def adapted_scores(matrix: Float32, vector: Float32, vectors: Float32) -> Float3
     Returns:
         (c,) float32 in -1..1. 500 candidates take some 8 ms.
     """
-    mapped = _unit32(np.concatenate([vector[None], vectors]) @ matrix)
-    smoothed = _smoothed(mapped)
+    mapped = rerank.unit(np.concatenate([vector[None], vectors]) @ matrix)
+    smoothed = rerank.smooth_among(mapped)
     scores = (smoothed @ smoothed[0] + SHARPNESS * (mapped @ mapped[0])) / (1 + SHARPNESS)
-    clipped: Float32 = np.clip(scores[1:], -1, 1)
+    clipped: Float32 = np.clip(scores[1:], -1, 1).astype(np.float32)
     return clipped
 
 
@@ -226,19 +226,3 @@ def _of_equal_weight(projection: Float64, rows: Float64) -> Float64:
     size = ((rows @ projection.T) ** 2).sum(axis=1).mean()
     metric: Float64 = projection.T @ projection / max(float(size), _LEAST_NORM)
     return metric
-
-
-def _smoothed(rows: Float32) -> Float32:
-    """Each row (n, e) as the mean of itself and its neighbours by squared cosine, ``ROUNDS`` times."""
-    cosines = rows @ rows.T
-    count = min(NEIGHBOURS + 1, len(rows))
-    nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
-    weights = np.maximum(np.take_along_axis(cosines, nearest, axis=1), 0)[:, None] ** 2
-    for _ in range(ROUNDS):
-        rows = _unit32((weights @ rows[nearest])[:, 0])
-    return rows
-
-
-def _unit32(rows: Float32) -> Float32:
-    unit: Float32 = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(_LEAST_NORM))
-    return unit

@@ -71,6 +71,7 @@ class SearchResult:
         query_content: SHA-256 of the query's file, hexadecimal.
         match: What the order is by: "auto", "kind", "object", "adapted", or "plain" where there is nothing else yet.
         nothing_alike: Whether the gallery holds nothing like the query; None until the gallery is calibrated.
+        why_plain: In words, why the order is plain although "kind" or "object" was asked for; else empty.
         query_vector: (d,) float32, what was searched with, in the plain space.
         query_image: The query as the network saw it; None where it is an image of the gallery or several examples.
         query_box: The part of the query that was meant; None for all of it.
@@ -86,6 +87,7 @@ class SearchResult:
     query_content: str = field(default="", repr=False)
     match: str = "plain"
     nothing_alike: bool | None = None
+    why_plain: str = ""
     query_vector: Float32 | None = field(default=None, repr=False, compare=False)
     query_image: DecodedImage | None = field(default=None, repr=False, compare=False)
     query_box: tuple[float, float, float, float] | None = None
@@ -108,6 +110,7 @@ class SearchResult:
             "searched": self.searched,
             "match": self.match,
             "nothing_alike": self.nothing_alike,
+            "why_plain": self.why_plain,
             "seconds": {stage: round(seconds, 4) for stage, seconds in self.seconds.items()},
         }
 

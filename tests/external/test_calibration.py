@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,30 +15,16 @@ pytestmark = pytest.mark.external
 
 # What docs/scores.md reports as missed, with a little room: other targets must hold.
 KNOWN_TOLD = {"pacs-photo kind: of eth80-4view (all)": 84.0}  # it holds dogs and horses too
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 SETS = ("eth80-4view", "vpr-corridor", "pacs-photo", "neu-det-100", "deeppcb-pairs")
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    """``benchmarks/calibration.py``, so that the test and the published table cannot measure differently."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        spec = importlib.util.spec_from_file_location("benchmarks_calibration", BENCHMARKS / "calibration.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def rows(benchmark: ModuleType, data_dir: Path) -> dict[str, tuple[list[str], list[str]]]:
+def rows(
+    load_benchmark: Callable[[str], ModuleType], require_sets: Callable[..., None], data_dir: Path
+) -> dict[str, tuple[list[str], list[str]]]:
     """Per gallery the cells of the table, and which of its targets were missed."""
-    missing = [name for name in SETS if not (data_dir / name / "labels.csv").is_file()]
-    if missing:
-        pytest.skip(f"sets that are not here: {', '.join(missing)}")
+    require_sets(*SETS)
+    benchmark = load_benchmark("calibration")
     sets = {name: benchmark.load(name, data_dir) for name in SETS}
     told: dict[str, list[Any]] = defaultdict(list)
     for name, photos in sets.items():

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +13,6 @@ from lookalike import Gallery
 
 pytestmark = pytest.mark.external
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 # mAP % of the table "in" in docs/dial.md.
 PUBLISHED = {
     "pacs-photo": {"plain": 88.3, "kind": 95.4, "auto": 94.8},
@@ -25,10 +23,9 @@ ROOM = 1.5  # bf16 and other processors move a figure a little
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_a_set_ranks_as_published(name: str, data_dir: Path, tmp_path: Path) -> None:
+def test_a_set_ranks_as_published(name: str, data_dir: Path, tmp_path: Path, require_sets: Callable[..., None]) -> None:
+    require_sets(name)
     labels = data_dir / name / "labels.csv"
-    if not labels.is_file():
-        pytest.skip(f"the set {name} is not here")
     with Gallery.create(tmp_path / "gallery") as gallery:
         gallery.index(data_dir / name)
         found = gallery.evaluate(labels).by_match
@@ -37,19 +34,9 @@ def test_a_set_ranks_as_published(name: str, data_dir: Path, tmp_path: Path) -> 
 
 
 @pytest.fixture(scope="module")
-def benchmark(data_dir: Path) -> ModuleType:
-    """``benchmarks/dial.py``, so that the test and the published table cannot measure differently."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        spec = importlib.util.spec_from_file_location("benchmarks_dial", BENCHMARKS / "dial.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    for name in (*module.OBJECT_SETS, "clothing-test"):
-        if not (data_dir / name / "labels.csv").is_file():
-            pytest.skip(f"the set {name} is not here")
+def benchmark(load_benchmark: Callable[[str], ModuleType], require_sets: Callable[..., None]) -> ModuleType:
+    module = load_benchmark("dial")
+    require_sets(*module.OBJECT_SETS, "clothing-test")
     return module
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +10,6 @@ import pytest
 
 pytestmark = pytest.mark.external
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 # mAP % of the row "plain, 256" in docs/measurements.md.
 PUBLISHED = {
@@ -26,15 +23,8 @@ PUBLISHED = {
 
 
 @pytest.fixture(scope="session")
-def quality() -> ModuleType:
-    """``benchmarks/quality.py``, so that the test and the published table cannot measure differently."""
-    spec = importlib.util.spec_from_file_location("benchmarks_quality", REPOSITORY / "benchmarks" / "quality.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def quality(load_benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return load_benchmark("quality")
 
 
 @pytest.fixture(scope="session")

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
 
 pytestmark = pytest.mark.external
 
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 QUERIES, OTHERS = 100, 150  # fewer than the benchmark has, so that this takes seconds
 
 
 @pytest.fixture(scope="module")
-def benchmark(data_dir: Path) -> ModuleType:
-    """``benchmarks/regions.py``, so that the test and the published table cannot measure differently."""
-    for name in ("photos-200", "pacs-photo", "clothing-test"):
-        if not (data_dir / name).is_dir():
-            pytest.skip(f"the set {name} is not here")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        spec = importlib.util.spec_from_file_location("benchmarks_regions", BENCHMARKS / "regions.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module
-        spec.loader.exec_module(module)
-    return module
+def benchmark(load_benchmark: Callable[[str], ModuleType], require_sets: Callable[..., None]) -> ModuleType:
+    require_sets("photos-200", "pacs-photo", "clothing-test")
+    return load_benchmark("regions")
 
 
 def test_regions_find_pasted_pictures(benchmark: ModuleType) -> None:

@@ -198,3 +198,23 @@ def test_vectors_of_examples_are_those_of_the_gallery(gallery: Gallery) -> None:
     assert result.query_vector is not None
     assert np.dot(result.query_vector, vectors[3]) == pytest.approx(1.0, abs=1e-3)
     assert result[0].id == ids[3]
+
+
+def test_a_page_knows_the_query_file_however_its_path_is_written(
+    gallery: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = paths(gallery)[0]
+    monkeypatch.chdir(query.parent)
+    gallery.write_report([gallery.search(query.name, k=3)], tmp_path / "page.html")
+    assert "the same file" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("match", "says"), [("kind", True), ("auto", False), ("plain", False)])
+def test_who_asks_for_an_order_by_name_hears_why_it_is_not_there(
+    tmp_path: Path, photos: Path, match: str, says: bool
+) -> None:
+    with Gallery.create(tmp_path / "small") as small:
+        small.index(photos)
+        result = small.search(sorted(photos.iterdir())[0], match=match)
+        assert ("30 are needed" in result.why_plain) is says
+        assert result.to_dict()["why_plain"] == result.why_plain

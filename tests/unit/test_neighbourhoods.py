@@ -237,3 +237,27 @@ def test_a_damaged_file_is_refused_wherever_it_is_damaged(tmp_path: Path, share:
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(GalleryFormatError):
         load(file, "space")
+
+
+def burst(of: np.ndarray, count: int, noise: float, seed: int) -> np.ndarray:
+    rows = of + noise * np.random.default_rng(seed).normal(size=(count, *of.shape)) / np.sqrt(of.shape[-1])
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    return rows.astype(np.float32)
+
+
+@pytest.mark.parametrize("match", list(rerank.BLENDS))
+def test_a_burst_hides_nothing_else_of_its_kind(drawn: Drawn, hoods: Neighbourhoods, match: str) -> None:
+    reducer, vectors, taps = drawn
+    shots = burst(vectors[0], 40, 0.15, seed=3)
+    every = np.concatenate([vectors[:N], shots])
+    learned = learn(reducer, np.arange(len(every)), every, np.concatenate([taps[:N], np.repeat(taps[:1], 40, axis=0)]))
+    assert len(np.unique(learned.leaders[[0, *range(N, N + 40)]])) == 1
+    assert len(learned.smoothed) == len(hoods.smoothed)
+    query = Query(shots[0], taps[0], row=N)
+    after = learned.rank_scores(match, query, every, np.arange(len(every)), NO_TAPS)[:N]
+    before = hoods.rank_scores(match, Query(vectors[0], taps[0], row=0), vectors[:N], np.arange(N), NO_TAPS)
+    assert np.corrcoef(after, before)[0, 1] > 0.98
+
+
+def test_neighbours_that_differ_lead_themselves(hoods: Neighbourhoods) -> None:
+    assert hoods.leaders.tolist() == list(range(N))

@@ -182,6 +182,8 @@ def test_what_a_score_means_stands_beside_it() -> None:
     assert "strong" in page.texts
     assert "about 1 in 2,500 random images here scores this high" in page.texts
     assert any("what it means in this one" in text for text in page.texts)
+    chance = page_of([MatchReport(1, Path("m"), 0.5, band="chance", false_match_rate=0.0004)])
+    assert not any("random images" in text for text in chance.texts)  # a rate that says "seldom" would contradict it
     silent = page_of([MatchReport(1, Path("m"), 0.5)])
     assert not any("random images" in text or "in this one" in text for text in silent.texts)
 

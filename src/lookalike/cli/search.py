@@ -74,7 +74,7 @@ def _print(
 ) -> None:
     explanations = [] if explain is None else [gallery.explain(result, explain)]
     if explain is not None:
-        say(f"wrote {len(explanations[0])} pictures to {explain}")
+        say(f"wrote {sum(bool(e.query or e.match) for e in explanations[0])} pictures to {explain}")
     if html is not None:
         gallery.write_report([result], html, explanations=explanations)
         say(f"wrote {html}")
@@ -90,11 +90,14 @@ def _print(
 
 
 def _row(match: Match) -> tuple[Any, ...]:
+    means = ", ".join(filter(None, (match.band, match.region and "a part of it")))
     more = f"+{len(match.stack)}" if match.stack else ""
-    return match.rank, f"{match.score:.3f}", match.band or "", more, match.id, match.path
+    return match.rank, f"{match.score:.3f}", means, more, match.id, match.path
 
 
 def _explain_in_words(result: SearchResult) -> None:
+    if result.why_plain:
+        say(result.why_plain)
     if result.nothing_alike:
         say("nothing like this here: what is listed looks like chance")
     elif not len(result):

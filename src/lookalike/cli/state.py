@@ -42,6 +42,11 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "precision", ", ".join(f"{name}: {count:,}" for name, count in facts["precisions"].items()) or "none yet"
     fitted = "not fitted yet" if facts["fitted_on"] is None else f"fitted on {facts['fitted_on']:,} images"
     yield "vectors", f"{facts['dim']} numbers, {fitted}"
+    yield "scores", "known what they mean" if facts["calibrated"] else "not known yet what they mean"
+    yield "regions", "off" if facts["regions"] is None else f"of {facts['regions']:,} contents"
+    if facts["adaptation"]:
+        usable = "" if facts["adaptation"]["usable"] else ", no longer usable: lookalike adapt learns it again"
+        yield "adapted", f"to {facts['adaptation']['labels']:,} labels{usable}"
     yield "space", facts["space"] or "none yet"
     yield "size", f"{format_bytes(facts['catalogue_bytes'])} and {format_bytes(facts['cache_bytes'])} of caches"
 

@@ -64,6 +64,7 @@ def _learn(
     framed = [copy for copy in copies if copy.edit in FRAMINGS]
     n = parts.catalogue.count_contents()
     inside = strangers.join([_found(parts, query) for query in own])
+    progress("leave images out", 0, None)
     found = _crossed(parts, framed) if n <= LEFT_OUT_TOGETHER else _in_place(parts, own, inside, framed)
     knots, rates = calibrate.fit_rates(found.pairs)
     curves = _curves(parts, own[:ORDERED], knots, len(found.pairs), progress)

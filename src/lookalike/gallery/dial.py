@@ -89,8 +89,8 @@ def rank_scores(parts: Parts, match: str, subject: Subject, keys: Int64, vectors
     hoods = opened(parts)
     if hoods is None:
         return None
-    rows = hoods.smoothed.find(parts.catalogue.contents_of(keys))
-    own = -1 if subject.content is None else int(hoods.smoothed.find(np.array([subject.content]))[0])
+    rows = hoods.find(parts.catalogue.contents_of(keys))
+    own = -1 if subject.content is None else int(hoods.find(np.array([subject.content]))[0])
     query = Query(subject.vector, subject.tap, own)
     return hoods.rank_scores(match, query, vectors, rows, _taps(parts, keys[rows < 0]))
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from lookalike import stacks
 from lookalike.calibrate import CHANCE, LEAST_IMAGES, Judgement
 from lookalike.errors import GalleryError
-from lookalike.gallery import calibration
+from lookalike.gallery import calibration, dial
 from lookalike.gallery.parts import Parts
-from lookalike.gallery.ranking import Candidates, Subject, candidates
+from lookalike.gallery.ranking import PLAIN, Candidates, Subject, candidates
 from lookalike.results import Match
 from lookalike.types import ImageRecord, Int64, format_id
 
@@ -32,11 +32,13 @@ class Found:
         matches: Best first.
         match: What the order is by.
         nothing_alike: Whether the gallery holds nothing like the query; None until it is calibrated.
+        why_plain: In words, why the order is plain although another was asked for by name.
     """
 
     matches: tuple[Match, ...]
     match: str
     nothing_alike: bool | None
+    why_plain: str
 
 
 def matches(parts: Parts, subject: Subject, ask: Ask) -> Found:
@@ -66,7 +68,9 @@ def matches(parts: Parts, subject: Subject, ask: Ask) -> Found:
     records = parts.catalogue.records([int(key) for key in ranked.keys[[group[0] for group in groups]]])
     told = [_told(ranked, judged, group, records, ask) for group in groups]
     found = tuple(Match(rank, *rest) for rank, rest in enumerate(told, 1))
-    return Found(found, ranked.match, None if judged is None else judged.nothing_alike)
+    asked_by_name = ask.match in ("kind", "object") and ask.power is None
+    why_plain = dial.why_plain(parts) if asked_by_name and ranked.match == PLAIN else ""
+    return Found(found, ranked.match, None if judged is None else judged.nothing_alike, why_plain)
 
 
 def _kept(ranked: Candidates, judged: Judgement | None, ask: Ask) -> NDArray[np.intp]:

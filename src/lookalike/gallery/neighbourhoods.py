@@ -1,7 +1,11 @@
-"""What the dial knows of a gallery: for each content its smoothed vector, its tap and its circle.
+"""What the dial knows of a gallery: the smoothed vector, the tap and the circle of each content.
 
-Learned from vectors and taps of one space, kept in one cache file. Bytes per content: 2 d + 4 smoothed, 2 t + 4 tap
-(t <= 128), 6 for each of at most 16 members of its circle, 12 more: 884 at d = 256.
+A burst of near-duplicates would be a neighbourhood of its own, and hide what else is of its kind: so only one content
+of a burst, its leader, has neighbours, and the others share what is learned of it.
+
+Learned from vectors and taps of one space, kept in one cache file. Bytes per content: 2 t + 4 tap (t <= 128) and 12
+more; and for each leader 2 d + 4 smoothed, 6 for each of at most 16 members of its circle and 4 more: 888 at d = 256
+where no two are near-duplicates.
 """
 
 from __future__ import annotations
@@ -20,9 +24,10 @@ from lookalike.engines.table import Rows
 from lookalike.rerank import Circles, Int32
 from lookalike.types import Float16, Float32, Int64, Reducer
 
-_KIND = "lookalike dial 1"  # the number goes up when a layout or a formula changes
+_KIND = "lookalike dial 2"  # the number goes up when a layout or a formula changes
 _TAP_DIM = 128
 _BLOCK_ROWS = 2**12
+_SAME = 0.95  # plain cosine from which on two contents are of one burst
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,18 +50,21 @@ class Neighbourhoods:
     """What was learned of n contents; all of it is read-only.
 
     Attributes:
-        smoothed: Of each content, in order of number; the numbers are its keys.
-        taps: Likewise; of no dimensions where the network has no taps.
-        members: (n, m) int32, see ``rerank.Circles``.
-        shares: (n, m) float16, likewise.
-        reached: (n,) float32, see ``rerank.reach``.
+        taps: (n, t), of each content, in order of number; the numbers are its keys. Of no dimensions where the network
+            has no taps.
+        leaders: (n,) int32, which of the m leaders each content shares.
+        smoothed: (m, d), of each leader; the numbers of their contents are its keys.
+        members: (m, c) int32 rows of leaders, see ``rerank.Circles``.
+        shares: (m, c) float16, likewise.
+        reached: (m,) float32, see ``rerank.reach``.
         even_weights: (d,) float32, of the plain space for order by kind.
         fused_weights: (d,) float32, likewise for order by object.
         tap_reducer: That of the taps.
     """
 
-    smoothed: Rows
     taps: Rows
+    leaders: Int32
+    smoothed: Rows
     members: Int32
     shares: Float16
     reached: Float32
@@ -65,12 +73,16 @@ class Neighbourhoods:
     tap_reducer: Reducer
 
     def __len__(self) -> int:
-        return len(self.smoothed)
+        return len(self.taps)
 
     @property
     def numbers(self) -> Int64:
         """Numbers (n,) of the contents, ascending."""
-        return self.smoothed.keys
+        return self.taps.keys
+
+    def find(self, numbers: Int64) -> Int64:
+        """Rows (k,) of contents by their numbers (k,), -1 for those that were not there."""
+        return self.taps.find(numbers)
 
     def rank_scores(self, match: str, query: Query, vectors: Float32, rows: Int64, new_taps: NDArray[Any]) -> Float32:
         """What a dial orders candidates by.
@@ -99,42 +111,51 @@ class Neighbourhoods:
         """Even and smoothed cosines of the candidates."""
         every = rerank.even(np.vstack([vectors, query.vector]), self.even_weights)
         candidates, asked = every[:-1], every[-1:]
-        known = rows >= 0
-        of_known = self.smoothed.take(rows[known]).unpack()
+        known, leaders, firsts = self._leaders(rows)
+        near, of_near = candidates[firsts], self.smoothed.take(self.leaders[rows[firsts]]).unpack()
 
         def smoothed(outside: Float32) -> Float32:
-            return rerank.smooth_outside(outside, outside @ candidates[known].T, of_known)
+            return rerank.smooth_outside(outside, outside @ near.T, of_near)
 
         after = np.empty_like(candidates)
-        after[known], after[~known] = of_known, smoothed(candidates[~known])
-        own = smoothed(asked) if query.row < 0 else self.smoothed.take(np.array([query.row])).unpack()
+        after[known], after[~known] = self.smoothed.take(leaders).unpack(), smoothed(candidates[~known])
+        own = smoothed(asked) if query.row < 0 else self.smoothed.take(self.leaders[[query.row]]).unpack()
         return candidates @ asked[0], after @ own[0]
 
     def _by_object(
         self, query: Query, vectors: Float32, rows: Int64, new_taps: NDArray[Any]
     ) -> tuple[Float32, Float32]:
         """Fused cosines of the candidates, and what their circles share with the query's."""
-        known = rows >= 0
+        known, leaders, firsts = self._leaders(rows)
         taps = np.empty((len(rows) + 1, self.taps.dim), np.float32)
         taps[:-1][known] = self.taps.take(rows[known]).unpack()
         taps[:-1][~known] = self._reduced(new_taps, int(np.count_nonzero(~known)))
         taps[-1:] = self._reduced(query.tap[None, :], 1)
         every = _fused(np.vstack([vectors, query.vector]), self.fused_weights, taps, self.tap_reducer)
         candidates, asked = every[:-1], every[-1:]
-        here = rows[known]
-        of_known = self._circles(here)
+        near, here = candidates[firsts], self.leaders[rows[firsts]]
+        of_near = self._circles(here)
 
         def circles(outside: Float32) -> Circles:
-            scores = outside @ candidates[known].T
-            return rerank.circles_outside(scores, here.astype(np.int32), self.reached[here], of_known)
+            return rerank.circles_outside(outside @ near.T, here, self.reached[here], of_near)
 
-        own = circles(asked) if query.row < 0 else self._circles(np.array([query.row]))
+        own = circles(asked) if query.row < 0 else self._circles(self.leaders[[query.row]])
         shared = np.empty(len(rows), np.float32)
-        shared[known] = rerank.overlap(own, of_known)
+        shared[known] = rerank.overlap(own, self._circles(leaders))
         shared[~known] = rerank.overlap(own, circles(candidates[~known]))
         return candidates @ asked[0], shared
 
-    def _circles(self, rows: Int64) -> Circles:
+    def _leaders(self, rows: Int64) -> tuple[NDArray[np.bool_], Int32, NDArray[np.intp]]:
+        """Which candidates are known, the leaders of those, and the first known candidate of each leader.
+
+        Whoever comes from outside has leaders for neighbours, and a burst counts as one.
+        """
+        known = rows >= 0
+        leaders = self.leaders[rows[known]]
+        firsts = np.flatnonzero(known)[np.sort(np.unique(leaders, return_index=True)[1])]
+        return known, leaders, firsts
+
+    def _circles(self, rows: Int32) -> Circles:
         return Circles(self.members[rows], self.shares[rows].astype(np.float32))
 
     def _reduced(self, taps: NDArray[Any], count: int) -> Float32:
@@ -164,22 +185,66 @@ def learn(
     even_weights, fused_weights = (
         reduce.whitening_weights(reducer, power) for power in (rerank.KIND_POWER, rerank.OBJECT_POWER)
     )
-    rows = _in_blocks(len(numbers), lambda block: rerank.even(vectors[block].astype(np.float32), even_weights))
-    smoothed = rerank.smooth(rows, *graph.nearest(rows, rerank.KIND_NEIGHBOURS, threads=threads))
-    packed = _packed(numbers, smoothed)
-    del rows, smoothed
+    leader_rows, leaders, smoothed = _smoothed(vectors, even_weights, threads)
+    packed = _packed(numbers[leader_rows], smoothed)
+    del smoothed
+    of_leaders = reduced.take(leader_rows)
     rows = _in_blocks(
-        len(numbers),
+        len(leader_rows),
         lambda block: _fused(
-            vectors[block].astype(np.float32), fused_weights, reduced.take(block).unpack(), tap_reducer
+            vectors[leader_rows[block]].astype(np.float32), fused_weights, of_leaders.take(block).unpack(), tap_reducer
         ),
     )
     neighbours, scores = graph.nearest(rows, rerank.OBJECT_NEIGHBOURS, threads=threads)
     circles = rerank.circles(neighbours, scores)
-    shares = circles.shares.astype(np.float16)
     return Neighbourhoods(
-        packed, reduced, circles.members, shares, rerank.reach(scores), even_weights, fused_weights, tap_reducer
+        reduced,
+        leaders,
+        packed,
+        circles.members,
+        circles.shares.astype(np.float16),
+        rerank.reach(scores),
+        even_weights,
+        fused_weights,
+        tap_reducer,
     )
+
+
+def _smoothed(vectors: NDArray[Any], weights: Float32, threads: int) -> tuple[Int64, Int32, Float16]:
+    """Rows (m,) of the leaders, which of them each content (n,) shares, and their smoothed vectors (m, d).
+
+    Whoever is near a leader joins it, in order of row. Of a burst larger than a neighbourhood several leaders remain,
+    which then join each other, until nobody is near anybody.
+    """
+    leader_rows = np.arange(len(vectors))
+    leaders = np.arange(len(vectors), dtype=np.int32)
+    while True:
+        rows = _even(vectors, leader_rows, weights)
+        neighbours, scores = graph.nearest(rows, rerank.KIND_NEIGHBOURS, threads=threads)
+        joins = _joins(vectors, leader_rows, neighbours)
+        kept, place = np.unique(joins, return_inverse=True)
+        if len(kept) == len(leader_rows):
+            return leader_rows, leaders, rerank.smooth(rows, neighbours, scores)
+        leader_rows, leaders = leader_rows[kept], place.astype(np.int32)[leaders]
+
+
+def _even(vectors: NDArray[Any], some: Int64, weights: Float32) -> Float16:
+    return _in_blocks(len(some), lambda block: rerank.even(vectors[some[block]].astype(np.float32), weights))
+
+
+def _joins(vectors: NDArray[Any], some: Int64, neighbours: Int32) -> Int64:
+    """Which of some rows (m,) each of them joins: the first that leads and has it as a near-duplicate, or itself."""
+    joins = np.full(len(some), -1, np.int64)
+    for start in range(0, len(some), _BLOCK_ROWS):
+        block = np.arange(start, min(start + _BLOCK_ROWS, len(some)))
+        around, own = (vectors[some[rows]].astype(np.float32) for rows in (neighbours[block], block))
+        near = (np.einsum("nkd,nd->nk", around, own) >= _SAME) & (neighbours[block] != block[:, None])
+        for row in block[near.any(axis=1)]:
+            if joins[row] < 0:
+                others = neighbours[row][near[row - start]]
+                joins[row] = row
+                joins[others[joins[others] < 0]] = row
+    return np.where(joins < 0, np.arange(len(some)), joins)
 
 
 def _fit_taps(taps: NDArray[Any]) -> Reducer:
@@ -236,6 +301,8 @@ def save(file: Path, hoods: Neighbourhoods, space: str) -> None:
     taps = hoods.tap_reducer
     arrays: dict[str, NDArray[Any]] = {
         "numbers": hoods.numbers,
+        "leaders": hoods.leaders,
+        "leader_numbers": hoods.smoothed.keys,
         "smoothed": hoods.smoothed.codes,
         "smoothed_scales": hoods.smoothed.scales,
         "taps": hoods.taps.codes,
@@ -269,8 +336,9 @@ def load(file: Path, space: str) -> Neighbourhoods | None:
         smoothed = cache.array("smoothed", "<i2", mapped=True), cache.array("smoothed_scales", "<f4")
         taps = cache.array("taps", "<i2", mapped=True), cache.array("tap_scales", "<f4")
         return Neighbourhoods(
-            Rows(numbers, *smoothed),
             Rows(numbers, *taps),
+            cache.array("leaders", "<i4"),
+            Rows(cache.array("leader_numbers", "<i8"), *smoothed),
             cache.array("members", "<i4", mapped=True),
             cache.array("shares", "<f2", mapped=True),
             cache.array("reached", "<f4"),

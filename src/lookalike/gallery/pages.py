@@ -66,7 +66,7 @@ def _match(parts: Parts, result: SearchResult, match: Match, why: WhyReport | No
         path=match.path,
         score=match.score,
         thumbnail=result.thumbnail_of(match.id) or b"",
-        note=(SAME_FILE if str(match.path) == result.query else SAME_CONTENT) if same else "",
+        note=(SAME_FILE if match.path == Path(result.query).expanduser().resolve() else SAME_CONTENT) if same else "",
         detail=_detail(record),
         band=match.band,
         false_match_rate=match.false_match_rate,

@@ -244,6 +244,7 @@ def _result(parts: Parts, asked: _Asked, found: Found, timer: _Timer) -> SearchR
         query_content=asked.content,
         match=found.match,
         nothing_alike=found.nothing_alike,
+        why_plain=found.why_plain,
         query_vector=asked.vector,
         query_image=asked.image,
         query_box=asked.box,
