@@ -13,7 +13,8 @@ fitted on the same rows. mAP in percent, two ways:
           neighbourhoods and smoothing never see a query.
 
 many-kinds is asked with 2,000 (in) and 1,000 (out) seeded queries. ``--part subsets`` makes small galleries of random
-kinds of it; ``--part bursts`` repeats photos of such galleries with a little noise; ``--part cost`` takes drawn vectors (see ``search.py``). The exit code is 1 where a target is missed.
+kinds of it, ``--part bursts`` repeats the photos of such galleries with a little noise, ``--part cost`` takes drawn
+vectors (see ``search.py``). The exit code is 1 where a target is missed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
