@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +50,32 @@ def make_folder(folder: Path, count: int) -> None:
 
 
 class Watch:
-    """Notes rate and memory at every STEP images."""
+    """Notes rate and memory at every STEP images, and how long everything after embedding took.
+
+    Attributes:
+        stages: Seconds from the first word of each later stage to the first of the next.
+    """
 
     def __init__(self) -> None:
         self.process = psutil.Process()
         self.last = (0, time.perf_counter())
+        self.stages: dict[str, float] = {}
+        self._stage, self._since = "", 0.0
+
+    def close(self) -> None:
+        """Note when the last stage ended."""
+        self._begin("")
+
+    def _begin(self, stage: str) -> None:
+        now = time.perf_counter()
+        if self._stage not in ("", "list files", "embed images"):
+            self.stages[self._stage] = self.stages.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = stage, now
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Note one step."""
+        if stage != self._stage:
+            self._begin(stage)
         if stage != "embed images":
             return
         if done == 0:
@@ -77,6 +96,20 @@ def cold_search(gallery: Path, query: Path) -> float:
     return time.perf_counter() - started
 
 
+def warm_searches(gallery: Gallery, queries: Sequence[Path], match: str) -> str:
+    """Median and worst time of searches in a process that has searched before, and the medians of their stages."""
+    gallery.search(queries[0], match=match)
+    times, stages = [], []
+    for query in queries:
+        started = time.perf_counter()
+        result = gallery.search(query, match=match)
+        times.append(1000 * (time.perf_counter() - started))
+        stages.append(result.seconds)
+        assert result[0].path == query
+    parts = ", ".join(f"{name} {1000 * statistics.median(one[name] for one in stages):.1f}" for name in stages[0])
+    return f"p50 {statistics.median(times):.1f} ms ({parts}), worst {max(times):.1f} ms"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=100_000)
@@ -89,24 +122,20 @@ def main() -> None:
         print(f"indexing {options.images:,} drawn JPEGs of 200 x 160")
         print("     images  images/s  process MB  with decoders MB")
         with Gallery.open(where, create=True) as gallery:
-            report = gallery.index(photos, progress=Watch())
+            watch = Watch()
+            report = gallery.index(photos, progress=watch)
+            watch.close()
         print(f"  all of it {report.seconds:.0f} s, {report.images_per_second:.1f} images/s, {report.failed} failed")
+        spent = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in watch.stages.items())
+        print(f"  after embedding: {sum(watch.stages.values()):.1f} s ({spent})")
         with Gallery.open(where) as gallery:
             again = gallery.index(photos)
         print(f"  run again, nothing changed: {again.unchanged:,} files in {again.seconds:.2f} s")
         small = base / "photos" / "0000"
         queries = sorted(small.glob("*.jpg"))[:50]
         with Gallery.open(where) as gallery:
-            gallery.search(queries[0])
-            times = []
-            for query in queries:
-                started = time.perf_counter()
-                result = gallery.search(query)
-                times.append(time.perf_counter() - started)
-                assert result[0].path == query
-        print(
-            f"  file to results, warm: p50 {statistics.median(times) * 1000:.1f} ms, worst {max(times) * 1000:.1f} ms"
-        )
+            for match in ("plain", "auto"):
+                print(f"  file to results, warm, {match}: {warm_searches(gallery, queries, match)}")
         cold = [cold_search(where, queries[i]) for i in range(5)]
         print(f"  lookalike search from a cold shell: median {statistics.median(cold):.2f} s")
 

@@ -87,7 +87,8 @@ def _grouped(parts: Parts, ranked: Candidates, rows: NDArray[np.intp], ask: Ask,
     """Rows of each result: one, or a stack."""
     if not ask.stacks:
         return [[int(row)] for row in rows[: ask.k]]
-    folded = stacks.fold(ranked.vectors[rows], _taken(parts, ranked.keys[rows]), ask.k, near_score)
+    keys = ranked.keys[rows]
+    folded = stacks.fold(ranked.vectors[rows], lambda places: _taken(parts, keys[places]), ask.k, near_score)
     return [[int(rows[place]) for place in places] for places in folded]
 
 
