@@ -130,8 +130,9 @@ class LabelEvent:
         batch: Its number.
         at: When, ISO 8601, UTC.
         by: Who.
-        source: "person" or "import".
+        source: "person", "import", "cluster" (a cluster was inspected and labelled as a whole) or "propagated".
         labels: Number of images by label; "" stands for a label that was taken away.
+        facts: How it came about; for a cluster what was inspected and what that says.
         undone_at: When it was taken back; None while in force.
     """
 
@@ -140,6 +141,7 @@ class LabelEvent:
     by: str
     source: str
     labels: dict[str, int]
+    facts: dict[str, Any]
     undone_at: str | None
 
     def to_dict(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.catalogue.base import Tally
+from lookalike.catalogue.base import LabelChange, Tally
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import (
     ImageReadError,
@@ -65,7 +65,7 @@ def test_a_touched_file_with_the_same_content_is_unchanged(catalogue: SqliteCata
 def test_a_removed_file_leaves_and_comes_back_with_its_id_and_label(catalogue: SqliteCatalogue) -> None:
     run(catalogue, {"a.jpg": "A", "b.jpg": "B"})
     before = ids(catalogue)
-    catalogue.add_labels([(int(before["a.jpg"], 16), "bolt")], by="me", source="person")
+    catalogue.add_labels([LabelChange(int(before["a.jpg"], 16), "bolt")], by="me", source="person")
     assert run(catalogue, {"b.jpg": "B"}) == (Tally(unchanged=1), 1)
     assert list(ids(catalogue)) == ["b.jpg"]
     assert run(catalogue, {"a.jpg": "A", "b.jpg": "B"}) == (Tally(reused=1, unchanged=1), 0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.catalogue.base import Extracted, Tally
+from lookalike.catalogue.base import Extracted, LabelChange, Tally
 from lookalike.catalogue.schema import PRESENT
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import (
@@ -122,7 +122,7 @@ def test_the_model_comes_back_as_it_was(catalogue: SqliteCatalogue) -> None:
 def label(catalogue: SqliteCatalogue, labels: dict[str, str | None]) -> int:
     known = ids(catalogue)
     return catalogue.add_labels(
-        [(int(known[path], 16), text) for path, text in labels.items()], by="me", source="person"
+        [LabelChange(int(known[path], 16), text) for path, text in labels.items()], by="me", source="person"
     )
 
 
@@ -153,7 +153,7 @@ def test_labelling_an_unknown_image_changes_nothing(catalogue: SqliteCatalogue) 
     run(catalogue, {"a.jpg": "A"})
     key = int(ids(catalogue)["a.jpg"], 16)
     with pytest.raises(ImageNotFoundError, match=format_id(12345)):
-        catalogue.add_labels([(key, "bolt"), (12345, "bolt")], by="me", source="person")
+        catalogue.add_labels([LabelChange(key, "bolt"), LabelChange(12345, "bolt")], by="me", source="person")
     assert labels_of(catalogue) == {"a.jpg": None}
     with pytest.raises(GalleryError, match="no labels to take back"):
         catalogue.undo_labels()
@@ -251,7 +251,7 @@ def test_labels_go_through_while_another_writer_is_in_a_batch(catalogue: SqliteC
 
     def say() -> None:
         try:
-            other.add_labels([(key, "bolt")], by="me", source="person")
+            other.add_labels([LabelChange(key, "bolt")], by="me", source="person")
         except BaseException as error:
             errors.append(error)
 
@@ -273,7 +273,7 @@ def test_a_writer_that_never_ends_is_reported(catalogue: SqliteCatalogue) -> Non
     run(catalogue, {"a.jpg": "A"})
     other = SqliteCatalogue(catalogue.path)
     with catalogue.write(), pytest.raises(GalleryLockedError, match="being written to"):
-        other.add_labels([(int(ids(catalogue)["a.jpg"], 16), "bolt")], by="me", source="person")
+        other.add_labels([LabelChange(int(ids(catalogue)["a.jpg"], 16), "bolt")], by="me", source="person")
     other.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +106,21 @@ class RegionChanges:
     numbers: Int64
     codes: Int8
     removed: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """What one image is called from now on.
+
+    Attributes:
+        key: Of the image.
+        label: Its label; None takes it away.
+        confidence: Of a propagated label, 0..1.
+    """
+
+    key: int
+    label: str | None
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +325,10 @@ class Catalogue(Protocol):
     def add_folder_failure(self, root: str, folder: str, message: str) -> None:
         """Remember that a folder could not be listed."""
 
-    def add_labels(self, changes: Sequence[tuple[int, str | None]], *, by: str, source: str) -> int:
-        """Append label events (key, label; None takes a label away) as one batch; returns the batch's number."""
+    def add_labels(
+        self, changes: Sequence[LabelChange], *, by: str, source: str, facts: Mapping[str, Any] | None = None
+    ) -> int:
+        """Append label events as one batch, with how it came about; returns the batch's number."""
 
     def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
         """Take back a batch (None: the last one that is in force); returns its number and how many labels it held."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import apsw
 
+from lookalike.catalogue.base import LabelChange
 from lookalike.catalogue.sql import rows, value
 from lookalike.errors import GalleryError, ImageNotFoundError
 from lookalike.types import LabelEvent, format_id
@@ -17,22 +20,24 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def add(db: apsw.Connection, changes: Sequence[tuple[int, str | None]], *, by: str, source: str) -> int:
-    """Append (key, label) events as one batch; returns its number. Inside a write transaction.
+def add(db: apsw.Connection, changes: Sequence[LabelChange], *, by: str, source: str, facts: Mapping[str, Any]) -> int:
+    """Append label events as one batch; returns its number. Inside a write transaction.
 
     Raises:
         ImageNotFoundError: a key without an image; nothing is written then.
     """
-    db.execute("INSERT INTO label_batches (at, by, source) VALUES (?, ?, ?)", (now(), by, source))
-    batch = db.last_insert_rowid()
-    for key, label in changes:
-        content = value(db, "SELECT content FROM images WHERE key = ?", (key,))
+    sql = "INSERT INTO label_batches (at, by, source, facts) VALUES (?, ?, ?, ?)"
+    db.execute(sql, (now(), by, source, json.dumps(facts)))
+    batch = int(db.last_insert_rowid())
+    for change in changes:
+        content = value(db, "SELECT content FROM images WHERE key = ?", (change.key,))
         if content is None:
-            raise ImageNotFoundError(f"there is no image {format_id(key)}")
+            raise ImageNotFoundError(f"there is no image {format_id(change.key)}")
         db.execute(
-            "INSERT INTO label_events (batch, key, label, content) VALUES (?, ?, ?, ?)", (batch, key, label, content)
+            "INSERT INTO label_events (batch, key, label, content, confidence) VALUES (?, ?, ?, ?, ?)",
+            (batch, change.key, change.label, content, change.confidence),
         )
-    return int(batch)
+    return batch
 
 
 def undo(db: apsw.Connection, batch: int | None) -> tuple[int, int]:
@@ -58,5 +63,8 @@ def events(db: apsw.Connection) -> list[LabelEvent]:
     by_label = "SELECT batch, coalesce(label, ''), count(*) FROM label_events GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2"
     for batch, label, count in rows(db, by_label):
         counts.setdefault(batch, {})[label] = count
-    batches = rows(db, "SELECT number, at, by, source, undone_at FROM label_batches ORDER BY number DESC")
-    return [LabelEvent(n, at, by, source, counts.get(n, {}), undone) for n, at, by, source, undone in batches]
+    batches = rows(db, "SELECT number, at, by, source, facts, undone_at FROM label_batches ORDER BY number DESC")
+    return [
+        LabelEvent(number, at, by, source, counts.get(number, {}), json.loads(facts), undone)
+        for number, at, by, source, facts, undone in batches
+    ]

@@ -13,7 +13,7 @@ import apsw
 from lookalike.errors import GalleryFormatError, GalleryNotFoundError
 from lookalike.types import ModelInfo
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _APPLICATION_ID = 0x6C6F6F6B  # "look"
 _BUSY_MS = 2000
 
@@ -102,7 +102,8 @@ CREATE TABLE label_batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,
     by TEXT NOT NULL,
-    source TEXT NOT NULL,
+    source TEXT NOT NULL,             -- person, import, cluster or propagated
+    facts TEXT NOT NULL,              -- JSON: how it came about, for example what was inspected
     undone_at TEXT
 ) STRICT;
 CREATE TABLE label_events (
@@ -110,7 +111,8 @@ CREATE TABLE label_events (
     batch INTEGER NOT NULL REFERENCES label_batches(number),
     key INTEGER NOT NULL REFERENCES images(key),
     label TEXT,                       -- NULL takes the label away
-    content INTEGER NOT NULL          -- what the image showed when it was labelled
+    content INTEGER NOT NULL,         -- what the image showed when it was labelled
+    confidence REAL                   -- of a propagated label, 0..1
 ) STRICT;
 CREATE INDEX label_events_by_key ON label_events(key, number);
 CREATE INDEX label_events_by_batch ON label_events(batch);

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import apsw
 import numpy as np
 
 from lookalike.catalogue import derived, features, labels, reducers, roots, schema
-from lookalike.catalogue.base import Changes, Contents, Root
+from lookalike.catalogue.base import Changes, Contents, LabelChange, Root
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
@@ -340,10 +340,12 @@ class SqliteCatalogue:
         finally:
             scan.close()
 
-    def add_labels(self, changes: Sequence[tuple[int, str | None]], *, by: str, source: str) -> int:
+    def add_labels(
+        self, changes: Sequence[LabelChange], *, by: str, source: str, facts: Mapping[str, Any] | None = None
+    ) -> int:
         """Append label events as one batch; returns its number."""
         with self.write() as db:
-            return labels.add(db, changes, by=by, source=source)
+            return labels.add(db, changes, by=by, source=source, facts=facts or {})
 
     def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
         """Take back a batch (None: the last in force); returns its number and how many labels it held."""

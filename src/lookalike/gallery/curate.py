@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lookalike.catalogue.base import LabelChange
 from lookalike.errors import ImageNotFoundError, SettingError
 from lookalike.gallery.parts import Parts
 from lookalike.types import parse_id
@@ -22,7 +23,7 @@ def label_images(parts: Parts, labels: Mapping[str, str | None], *, by: str | No
             raise ImageNotFoundError(f"there is no image {image_id!r} in {parts.path}")
         if label is not None and not label.strip():
             raise SettingError(f"the label of {image_id} is empty", hint="None takes a label away")
-        changes.append((key, None if label is None else label.strip()))
+        changes.append(LabelChange(key, None if label is None else label.strip()))
     return parts.catalogue.add_labels(changes, by=by or account_name(), source=source)
 
 
@@ -31,7 +32,8 @@ def import_labels(parts: Parts, file: Path, *, by: str | None) -> dict[str, Any]
     changes, unknown = read_labels(parts, file)
     batch = None
     if changes:
-        batch = parts.catalogue.add_labels(list(changes.items()), by=by or account_name(), source="import")
+        said = [LabelChange(key, label) for key, label in changes.items()]
+        batch = parts.catalogue.add_labels(said, by=by or account_name(), source="import")
     return {"batch": batch, "labelled": len(changes), "unknown": unknown}
 
 
