@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lookalike.catalogue.base import Extracted
+from lookalike.catalogue.data import Extracted
 from lookalike.decode import DecoderPool
 from lookalike.errors import ImageDecodeError, ImageError, ModelError
 from lookalike.models.base import Embedder

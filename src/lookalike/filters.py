@@ -3,10 +3,11 @@
 >>> [str(c) for c in parse("format = JPEG and width >= 1000")]
 ['format = JPEG', 'width >= 1000']
 
-Fields: path, name, root, id, format, label (text); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB
-and GB are understood), width, height (pixels). Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob
-pattern with ``*`` and ``?``, upper and lower case alike; without either it means "contains"). Values with spaces
-stand in quotes. ``none`` means "has no value": ``label = none``.
+Fields: path, name, root, id, format, label (text); changed (yes or no: whether the picture became another one since it
+was labelled); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB and GB are understood), width, height
+(pixels), cluster (its number). Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob pattern with ``*``
+and ``?``, upper and lower case alike; without either it means "contains"). Values with spaces stand in quotes. ``none``
+means "has no value": ``label = none``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from datetime import datetime, timedelta
 
 from lookalike.errors import FilterError
 
-TEXT_FIELDS = ("path", "name", "root", "id", "format", "label")
+TEXT_FIELDS = ("path", "name", "root", "id", "format", "label", "changed")
 TIME_FIELDS = ("date", "taken", "added")
-NUMBER_FIELDS = ("size", "width", "height")
+NUMBER_FIELDS = ("size", "width", "height", "cluster")
 FIELDS = TEXT_FIELDS + TIME_FIELDS + NUMBER_FIELDS
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}

@@ -135,10 +135,11 @@ def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence
         The page. It can always be encoded as UTF-8, whatever the file names hold.
     """
     explained = any(match.why for query in queries for match in query.matches)
-    return _template().render(title=title, queries=queries, facts=facts, explained=explained)
+    return template("search_report.html.j2").render(title=title, queries=queries, facts=facts, explained=explained)
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """One of our templates; whatever it puts on a page is made safe to show, and escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -152,7 +153,7 @@ def _template() -> Template:
     environment.globals.update(
         picture=_picture, last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone
     )
-    return environment.get_template("search_report.html.j2")
+    return environment.get_template(name)
 
 
 def _shown(value: Any) -> Any:

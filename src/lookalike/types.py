@@ -20,6 +20,7 @@ from lookalike.errors import ShapeError
 Float32 = NDArray[np.float32]
 Float16 = NDArray[np.float16]
 Int8 = NDArray[np.int8]
+Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 

@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from lookalike.catalogue.base import Extracted, Root, Tally
+from lookalike.catalogue.data import Extracted, Root, Tally
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import ImageDecodeError
 from lookalike.sources.base import SourceEntry

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.catalogue.base import LabelChange, Tally
+from lookalike.catalogue.data import LabelChange, Tally
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import (
     ImageReadError,

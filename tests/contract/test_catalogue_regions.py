@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lookalike.catalogue.base import Extracted, Tally
+from lookalike.catalogue.data import Extracted, Tally
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.sources.base import SourceEntry
 from tests.contract.catalogues import content_of, entry, good, ids

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lookalike.catalogue.base import Extracted, LabelChange, Tally
+from lookalike.catalogue.data import Extracted, LabelChange, Tally
 from lookalike.catalogue.schema import PRESENT
 from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.errors import (
@@ -140,7 +140,7 @@ def test_labels_can_be_replaced_taken_away_and_undone_in_any_order(catalogue: Sq
     assert labels_of(catalogue) == {"a.jpg": "nut", "b.jpg": "bolt"}
     assert catalogue.undo_labels(first) == (first, 2)
     assert labels_of(catalogue) == {"a.jpg": "nut", "b.jpg": None}
-    assert catalogue.label_counts() == {"nut": 1}
+    assert list(catalogue.labels().values()) == ["nut"]
     with pytest.raises(GalleryError, match="no label batch 1 in force"):
         catalogue.undo_labels(first)
     events = catalogue.label_events()

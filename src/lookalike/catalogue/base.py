@@ -4,158 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
-from lookalike.errors import ImageError
+from lookalike.catalogue.data import (
+    Changes,
+    Cluster,
+    ClusterRun,
+    Contents,
+    Extracted,
+    LabelChange,
+    RegionChanges,
+    RegionDrafts,
+    Root,
+    Tally,
+)
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, Float32, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Extracted:
-    """What became of one file: an embedding, known content, or a failure.
-
-    Attributes:
-        entry: The file, with its size and times as they were when it was read.
-        content: SHA-256 of the file (32 bytes); empty where it could not be read.
-        embedding: (D,) float16; None where the content is known already, or on failure.
-        tap: (T,) float16, see ``models.base.Features``; empty where the network has none.
-        regions: (R, d) int8 codes, or (R, D) float32 while there is no space for codes, see ``lookalike.regions``; None
-            where they are not kept.
-        precision: Of the embedding; "" where there is none.
-        width_px: Width of the upright picture; 0 where there is no embedding.
-        height_px: Height likewise.
-        format: Pillow's name of the format.
-        taken_at: ISO 8601, or None.
-        thumbnail: A small JPEG; may be empty.
-        failure: Why the file cannot be used; None where it can.
-    """
-
-    entry: SourceEntry
-    content: bytes
-    embedding: Float16 | None = None
-    precision: str = ""
-    width_px: int = 0
-    height_px: int = 0
-    format: str = ""
-    taken_at: str | None = None
-    thumbnail: bytes = b""
-    failure: ImageError | None = None
-    tap: Float16 = field(default_factory=lambda: np.zeros(0, np.float16))
-    regions: Float32 | Int8 | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contents:
-    """Distinct contents and what the network saw in them.
-
-    Attributes:
-        numbers: (n,) int64, ascending: each content's number, for ever.
-        embeddings: (n, D) float16.
-        taps: (n, T) float16; T is 0 where the network has no finer map.
-    """
-
-    numbers: Int64
-    embeddings: Float16
-    taps: Float16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Changes:
-    """Images that a search engine must add or replace, and keys that it must take out.
-
-    Attributes:
-        keys: (n,) int64.
-        embeddings: (n, D) float16.
-        removed: (r,) int64.
-    """
-
-    keys: Int64
-    embeddings: Float16
-    removed: Int64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegionDrafts:
-    """Region embeddings that a space for codes is learned from.
-
-    Attributes:
-        numbers: (n,) int64, of contents.
-        embeddings: (n, R * D) float16.
-    """
-
-    numbers: Int64
-    embeddings: Float16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RegionChanges:
-    """Regions that a search engine must add or replace, and contents whose regions it must take out.
-
-    Attributes:
-        numbers: (n,) int64, of contents.
-        codes: (n, R * d) int8.
-        removed: (r,) int64, of contents.
-    """
-
-    numbers: Int64
-    codes: Int8
-    removed: Int64
-
-
-@dataclass(frozen=True, slots=True)
-class LabelChange:
-    """What one image is called from now on.
-
-    Attributes:
-        key: Of the image.
-        label: Its label; None takes it away.
-        confidence: Of a propagated label, 0..1.
-    """
-
-    key: int
-    label: str | None
-    confidence: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A folder (or bucket) that images come from.
-
-    Attributes:
-        name: Short, unique, stays the same when the folder moves.
-        location: Where it is now.
-        excludes: Glob patterns left out of it.
-    """
-
-    name: str
-    location: str
-    excludes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many files met which fate; the fields of IndexReport."""
-
-    added: int = 0
-    updated: int = 0
-    reused: int = 0
-    unchanged: int = 0
-    failed: int = 0
-
-    def __add__(self, other: Tally) -> Tally:
-        return Tally(
-            self.added + other.added,
-            self.updated + other.updated,
-            self.reused + other.reused,
-            self.unchanged + other.unchanged,
-            self.failed + other.failed,
-        )
+from lookalike.types import Failure, Float16, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
 
 
 class Scan(Protocol):
@@ -218,6 +84,47 @@ class Regions(Protocol):
         """Keys (k,) of the present images of contents (n,), ascending, and the number (k,) of each one's content."""
 
 
+class Clusters(Protocol):
+    """The clusters of a gallery's contents, and the tree that they are cut from."""
+
+    def run(self) -> ClusterRun | None:
+        """The tree; None before the first clustering."""
+
+    def all(self) -> list[Cluster]:
+        """The clusters that there are, by id."""
+
+    def members(self) -> tuple[Int64, Int64]:
+        """Contents (n,) that were sorted, ascending, and the cluster of each; 0 is unassigned."""
+
+    def replace(
+        self,
+        clusters: Sequence[Cluster],
+        contents: Int64,
+        place: Int64,
+        *,
+        instead_of: Sequence[int] | None = None,
+        run: ClusterRun | None = None,
+    ) -> list[int]:
+        """Put clusters in the place of others, in one transaction.
+
+        Args:
+            clusters: The new ones; an id that is there already stays.
+            contents: (n,) int64, the contents that they share out.
+            place: (n,) int64, which of the new clusters each belongs to; -1 for unassigned.
+            instead_of: Ids of those that end; None ends all, and forgets what was sorted before.
+            run: A new tree that they are of; None keeps the tree.
+
+        Returns:
+            The ids of the new clusters.
+        """
+
+    def assign(self, contents: Int64, clusters: Int64) -> None:
+        """Sort contents (n,) that were not sorted yet into clusters (n,); 0 is unassigned."""
+
+    def set_facts(self, facts: Mapping[str, Any]) -> None:
+        """Replace what is known of the run."""
+
+
 class Catalogue(Protocol):
     """Records, embeddings, reducer, labels and failures of one gallery.
 
@@ -264,6 +171,10 @@ class Catalogue(Protocol):
     @property
     def regions(self) -> Regions:
         """Parts of images."""
+
+    @property
+    def clusters(self) -> Clusters:
+        """How its contents are sorted."""
 
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted. Safe to call from any thread."""
@@ -333,8 +244,14 @@ class Catalogue(Protocol):
     def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
         """Take back a batch (None: the last one that is in force); returns its number and how many labels it held."""
 
-    def label_counts(self) -> dict[str, int]:
-        """Number of present images by current label, the most frequent first."""
+    def labels(self) -> dict[int, str]:
+        """Label by key of the present images that have one."""
+
+    def label_batches(self) -> dict[int, int]:
+        """Number of the batch that each present image has its label from, by key."""
+
+    def labelled_in(self, batch: int) -> list[int]:
+        """Keys of the images of a batch of labels, in the order in which they were given."""
 
     def label_events(self) -> list[LabelEvent]:
         """All batches of label events, latest first."""

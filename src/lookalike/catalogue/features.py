@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 import numpy as np
 
-from lookalike.catalogue.base import Changes, Contents
+from lookalike.catalogue.data import Changes, Contents
 from lookalike.catalogue.sql import rows
 from lookalike.types import Float16, Int64
 
@@ -80,6 +80,15 @@ def content_numbers(db: apsw.Connection) -> tuple[Int64, Int64]:
     """Keys of all present images, ascending, and the number of each one's content."""
     found = rows(db, "SELECT key, content FROM images WHERE state = 'present' ORDER BY key")
     return _integers(found), np.fromiter((row[1] for row in found), np.int64, len(found))
+
+
+def cosine(*embeddings: Any) -> float | None:
+    """Of two embeddings as they are stored, for SQL; None where one is missing."""
+    if any(blob is None for blob in embeddings):
+        return None
+    one, other = (row.astype(np.float64) for row in _halves(embeddings))
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / lengths if lengths else 0.0
 
 
 def _batches(cursor: apsw.Cursor, size: int) -> Iterator[list[Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import apsw
 
-from lookalike.catalogue.base import LabelChange
+from lookalike.catalogue.data import LabelChange
 from lookalike.catalogue.sql import rows, value
 from lookalike.errors import GalleryError, ImageNotFoundError
 from lookalike.types import LabelEvent, format_id
@@ -55,6 +55,31 @@ def undo(db: apsw.Connection, batch: int | None) -> tuple[int, int]:
     if changed is None:
         raise GalleryError(f"there is no label batch {batch} in force", hint="lookalike labels list shows them")
     return int(batch), int(value(db, "SELECT count(*) FROM label_events WHERE batch = ?", (batch,)))
+
+
+_LAST = (
+    "SELECT max(e.number) FROM label_events e JOIN label_batches b ON b.number = e.batch"
+    " WHERE b.undone_at IS NULL GROUP BY e.key"
+)
+_CURRENT = (
+    "FROM label_events e JOIN images i ON i.key = e.key"
+    f" WHERE e.number IN ({_LAST}) AND e.label IS NOT NULL AND i.state = 'present'"
+)
+
+
+def current(db: apsw.Connection) -> dict[int, str]:
+    """Label by key of the present images that have one."""
+    return dict(rows(db, f"SELECT e.key, e.label {_CURRENT}"))
+
+
+def current_batches(db: apsw.Connection) -> dict[int, int]:
+    """Number of the batch that each present image has its label from, by key."""
+    return dict(rows(db, f"SELECT e.key, e.batch {_CURRENT}"))
+
+
+def keys_in(db: apsw.Connection, batch: int) -> list[int]:
+    """Keys of the images of a batch, in the order in which they were given."""
+    return [row[0] for row in rows(db, "SELECT key FROM label_events WHERE batch = ? ORDER BY number", (batch,))]
 
 
 def events(db: apsw.Connection) -> list[LabelEvent]:

@@ -9,7 +9,7 @@ import apsw
 import numpy as np
 
 from lookalike.catalogue import derived
-from lookalike.catalogue.base import RegionChanges, RegionDrafts
+from lookalike.catalogue.data import RegionChanges, RegionDrafts
 from lookalike.catalogue.sql import rows, value
 from lookalike.types import Float32, Int8, Int64
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from lookalike.catalogue.base import Root
+from lookalike.catalogue.data import Root
 from lookalike.catalogue.sql import rows
 from lookalike.errors import SettingError
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from lookalike.catalogue.base import Extracted, Tally
+from lookalike.catalogue.data import Extracted, Tally
 from lookalike.catalogue.labels import now
 from lookalike.catalogue.regions import HAS_REGIONS, put
 from lookalike.catalogue.schema import PRESENT

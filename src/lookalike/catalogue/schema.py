@@ -98,6 +98,24 @@ CREATE TABLE derived (                -- what takes long to work out again: cali
     data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE cluster_runs (           -- one row: the tree that the clusters are cut from
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    facts TEXT NOT NULL,              -- JSON: how it was made, and how it is cut
+    leaves BLOB NOT NULL,             -- (n,) int64, numbers of contents
+    joins BLOB NOT NULL,              -- (n - 1, 2) int32, see lookalike.cluster
+    costs BLOB NOT NULL               -- (n - 1,) float32
+) STRICT;
+CREATE TABLE clusters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    nodes BLOB NOT NULL               -- int32: the nodes of the tree that it is made of
+) STRICT;
+CREATE TABLE cluster_members (
+    content INTEGER PRIMARY KEY REFERENCES contents(number),
+    cluster INTEGER REFERENCES clusters(id)   -- NULL: looked at, and unassigned
+) STRICT;
+CREATE INDEX cluster_members_by_cluster ON cluster_members(cluster);
+
 CREATE TABLE label_batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,

@@ -16,8 +16,9 @@ from typing import Any
 import apsw
 import numpy as np
 
-from lookalike.catalogue import derived, features, labels, reducers, roots, schema
-from lookalike.catalogue.base import Changes, Contents, LabelChange, Root
+from lookalike.catalogue import derived, features, labels, reducers, roots, schema, state
+from lookalike.catalogue.clusters import SqliteClusters
+from lookalike.catalogue.data import Changes, Contents, LabelChange, Root
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
@@ -51,6 +52,7 @@ class SqliteCatalogue:
         self._depth = 0
         self._db = schema.connect(path)
         self._db.create_scalar_function("basename", _basename, 1, deterministic=True)
+        self._db.create_scalar_function("cosine", features.cosine, 2, deterministic=True)
 
     @classmethod
     def create(cls, path: Path, model: ModelInfo, model_source: str) -> SqliteCatalogue:
@@ -137,26 +139,8 @@ class SqliteCatalogue:
 
     def facts(self) -> dict[str, Any]:
         """Counts for ``info``."""
-        states = dict(self._rows("SELECT state, count(*) FROM images GROUP BY state"))
-        return {
-            "images": states.get("present", 0),
-            "removed": states.get("removed", 0),
-            "contents": self._value("SELECT count(*) FROM contents"),
-            "failures": self._value("SELECT count(*) FROM failures"),
-            "labelled": self._value(f"SELECT count(*) FROM images i WHERE state = 'present' AND {LABEL} IS NOT NULL"),
-            "precisions": dict(self._rows("SELECT precision, count(*) FROM contents GROUP BY precision ORDER BY 1")),
-            "formats": dict(
-                self._rows(
-                    "SELECT c.format, count(*) FROM images i JOIN contents c ON c.number = i.content"
-                    " WHERE i.state = 'present' GROUP BY 1 ORDER BY 2 DESC, 1"
-                )
-            ),
-            "catalogue_bytes": sum(p.stat().st_size for p in self._files()),
-            "format_version": schema.FORMAT_VERSION,
-        }
-
-    def _files(self) -> list[Path]:
-        return [p for end in ("", "-wal") if (p := Path(f"{self.path}{end}")).exists()]
+        with self._lock:
+            return state.facts(self._db, self.path)
 
     def roots(self) -> list[Root]:
         """All roots, by name."""
@@ -184,6 +168,11 @@ class SqliteCatalogue:
     def regions(self) -> SqliteRegions:
         """Parts of images."""
         return SqliteRegions(self, self._db)
+
+    @property
+    def clusters(self) -> SqliteClusters:
+        """How its contents are sorted."""
+        return SqliteClusters(self, self._db)
 
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted."""
@@ -357,20 +346,25 @@ class SqliteCatalogue:
         with self._lock:
             return labels.events(self._db)
 
-    def label_counts(self) -> dict[str, int]:
-        """Number of present images by current label, the most frequent first."""
-        sql = f"SELECT {LABEL} AS label FROM images i WHERE i.state = 'present'"
-        grouped = f"SELECT label, count(*) FROM ({sql}) WHERE label IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
-        return dict(self._rows(grouped))
+    def labels(self) -> dict[int, str]:
+        """Label by key of the present images that have one."""
+        with self._lock:
+            return labels.current(self._db)
+
+    def label_batches(self) -> dict[int, int]:
+        """Number of the batch that each present image has its label from, by key."""
+        with self._lock:
+            return labels.current_batches(self._db)
+
+    def labelled_in(self, batch: int) -> list[int]:
+        """Keys of the images of a batch, in the order in which they were given."""
+        with self._lock:
+            return labels.keys_in(self._db, batch)
 
     def check(self) -> list[str]:
         """Complaints of SQLite's own integrity checks; empty when the store is sound."""
-        try:
-            complaints = [str(row[0]) for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
-            complaints += [f"foreign key: {row}" for row in self._rows("PRAGMA foreign_key_check")]
-        except apsw.Error as error:
-            complaints = [str(error)]
-        return complaints
+        with self._lock:
+            return state.complaints(self._db)
 
     def close(self) -> None:
         """Give back the connection."""

@@ -13,6 +13,13 @@ LABEL = (
     "(SELECT e.label FROM label_events e JOIN label_batches b ON b.number = e.batch"
     " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1)"
 )
+# Whether the picture became another one since its label was set: the file changed, and so did what the network sees.
+_CHANGED = (
+    "coalesce((SELECT CASE WHEN e.content <> i.content AND e.label IS NOT NULL AND"
+    " cosine((SELECT o.embedding FROM contents o WHERE o.number = e.content), c.embedding) < 0.95"
+    " THEN 'yes' END FROM label_events e JOIN label_batches b ON b.number = e.batch"
+    " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1), 'no')"
+)
 _MODIFIED = "strftime('%Y-%m-%dT%H:%M:%S', i.mtime_ns / 1000000000, 'unixepoch')"
 _COLUMNS = {
     "path": "CAST(i.path AS TEXT)",
@@ -20,12 +27,14 @@ _COLUMNS = {
     "root": "i.root",
     "format": "c.format",
     "label": LABEL,
+    "changed": _CHANGED,
     "date": f"coalesce(c.taken_at, {_MODIFIED})",
     "taken": "c.taken_at",
     "added": "i.added_at",
     "size": "i.size_bytes",
     "width": "c.width_px",
     "height": "c.height_px",
+    "cluster": "(SELECT m.cluster FROM cluster_members m WHERE m.content = c.number)",
 }
 _SAME_FORMAT = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000", "j2k": "JPEG2000", "heic": "HEIF"}
 

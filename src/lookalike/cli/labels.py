@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.cli.options import gallery_option, json_option, open_gallery
+from lookalike.cli.options import gallery_option, json_option, open_gallery, split_ids
 from lookalike.cli.output import print_json, print_table, say
 
 
@@ -48,6 +48,38 @@ def import_(file: Path, gallery: Path | None, by: str | None, as_json: bool) -> 
     for path in outcome["unknown"]:
         say(f"not in the gallery: {path}")
     say(f"labelled {outcome['labelled']:,} images, {len(outcome['unknown']):,} paths are not in the gallery")
+
+
+@labels.command("check")
+@gallery_option
+@click.option(
+    "--inspected", type=click.IntRange(min=0), help="So many of the sample were looked at, from the first on."
+)
+@click.option("--wrong-ids", default="", metavar="ID,...", help="Those among them whose label is wrong.")
+@click.option("--target", default=0.05, show_default=True, help="Share of wrong labels to strive for.")
+@click.option("--by", help="Who says so; default: the name of the account.")
+@json_option
+def check(
+    gallery: Path | None, inspected: int | None, wrong_ids: str, target: float, by: str | None, as_json: bool
+) -> None:
+    """How wrong the labels of clusters can be, all together; lists what to inspect to be surer."""
+    with open_gallery(gallery) as opened:
+        if inspected is None:
+            report = opened.label_error(target)
+        else:
+            report = opened.check_labels(inspected, split_ids(wrong_ids), by=by, target=target)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    print_table(("", "id", "label", "path"), [(n, i.id, i.label, i.path) for n, i in enumerate(report.sample, 1)])
+    if report.bound is None:
+        say("no cluster is labelled yet; lookalike label CLUSTER TEXT does it")
+        return
+    say(f"{report.images:,} images have their label from {report.clusters} clusters")
+    say(f"at most {100 * report.bound:.1f} % of these labels are wrong (95 % confidence; {report.looks} looks count)")
+    if report.sample:
+        say(f"look at these {len(report.sample)}: if all are right, it is at most {100 * target:g} %")
+        say(f"then: lookalike labels check --inspected {len(report.sample)} --wrong-ids ID,...")
 
 
 @labels.command("undo")

@@ -85,3 +85,8 @@ def open_gallery(path: Path | None, **options: Any) -> Gallery:
 
     settings = Settings.from_environment(**options.pop("settings", {}))
     return Gallery.open(path, settings=settings, **options)
+
+
+def split_ids(text: str) -> list[str]:
+    """The ids in a list with commas; nothing for an empty one."""
+    return [part.strip() for part in text.split(",") if part.strip()]

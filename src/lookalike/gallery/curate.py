@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import getpass
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lookalike.catalogue.base import LabelChange
+import numpy as np
+
+from lookalike.catalogue.data import LabelChange
 from lookalike.errors import ImageNotFoundError, SettingError
 from lookalike.gallery.parts import Parts
 from lookalike.types import parse_id
 
 
-def label_images(parts: Parts, labels: Mapping[str, str | None], *, by: str | None, source: str) -> int:
+def label_images(
+    parts: Parts, labels: Mapping[str, str | None], *, by: str | None, source: str, copies: bool = False
+) -> int:
     """Append a batch of label events; see ``Gallery.label_images``."""
     changes = []
     for image_id, label in labels.items():
@@ -24,7 +29,25 @@ def label_images(parts: Parts, labels: Mapping[str, str | None], *, by: str | No
         if label is not None and not label.strip():
             raise SettingError(f"the label of {image_id} is empty", hint="None takes a label away")
         changes.append(LabelChange(key, None if label is None else label.strip()))
+    if copies:
+        changes += _of_copies(parts, changes)
     return parts.catalogue.add_labels(changes, by=by or account_name(), source=source)
+
+
+def _of_copies(parts: Parts, changes: Sequence[LabelChange]) -> list[LabelChange]:
+    """The same for all other images with the same content."""
+    said = {change.key: change.label for change in changes}
+    asked = np.array(list(said), np.int64)
+    label_of = dict(zip(parts.catalogue.contents_of(asked).tolist(), said.values(), strict=True))
+    keys, contents = parts.catalogue.content_numbers()
+    pairs = zip(keys.tolist(), contents.tolist(), strict=True)
+    return [LabelChange(key, label_of[content]) for key, content in pairs if content in label_of and key not in said]
+
+
+def label_counts(parts: Parts) -> dict[str, int]:
+    """Number of images by current label, the most frequent first."""
+    counts = Counter(parts.catalogue.labels().values())
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def import_labels(parts: Parts, file: Path, *, by: str | None) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def evaluate(
         raise EmptyGalleryError(f"{parts.path} holds no images yet", hint="lookalike index FOLDER")
     if queries is not None:
         exam = questions.by_queries(parts, queries, sample, seed)
-    elif labels is not None or (not edits and parts.catalogue.label_counts()):
+    elif labels is not None or (not edits and parts.catalogue.labels()):
         exam = questions.by_label(parts, labels, sample, seed)
     else:
         exam = questions.by_edits(parts, sample or KNOWN_ITEMS, seed, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lookalike import reduce
-from lookalike.catalogue.base import Changes
+from lookalike.catalogue.data import Changes
 from lookalike.engines.base import EngineState, SearchEngine
 from lookalike.gallery.parts import Parts
 from lookalike.types import Reducer, space_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lookalike.errors import SpaceMismatchError
-from lookalike.gallery import adaptation, calibration, dial, regions
+from lookalike.gallery import adaptation, calibration, curate, dial, regions
 from lookalike.gallery.follow import synced
 from lookalike.gallery.ingest import fit_if_due
 from lookalike.gallery.parts import Parts, Progress
@@ -49,7 +49,7 @@ def info(parts: Parts) -> dict[str, Any]:
             "power": None if reducer is None else reducer.power,
             "space": parts.space() or None,
             "regions": catalogue.regions.count() if regions.are_on(parts) else None,
-            "labels": catalogue.label_counts(),
+            "labels": curate.label_counts(parts),
             "calibrated": calibration.load(parts) is not None,
             "adaptation": adaptation.state(parts),
             "cache_bytes": sum(p.stat().st_size for p in parts.cache.rglob("*") if p.is_file()),

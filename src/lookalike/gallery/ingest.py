@@ -12,11 +12,13 @@ from operator import itemgetter
 from pathlib import Path
 
 from lookalike import reduce
-from lookalike.catalogue.base import Catalogue, Extracted, Root, Scan, Tally
+from lookalike.catalogue.base import Catalogue, Scan
+from lookalike.catalogue.data import Extracted, Root, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
 from lookalike.gallery import calibration, dial, regions
 from lookalike.gallery.follow import synced
+from lookalike.gallery.joining import join_new
 from lookalike.gallery.parts import Parts, Progress
 from lookalike.results import IndexReport
 from lookalike.sources.base import SourceEntry, Unlistable
@@ -67,6 +69,7 @@ def index(
             regions.synced(parts)
             dial.build(parts, progress)
             calibration.run_if_due(parts, progress)
+            join_new(parts)
     seconds = time.monotonic() - started
     return IndexReport(
         gallery=parts.path,

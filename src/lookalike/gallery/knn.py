@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lookalike.engines import graph
 from lookalike.engines.cachefile import CacheFile, write
 from lookalike.errors import GalleryFormatError
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.types import Float16, Float32, Int64
+from lookalike.types import Float16, Float32, Int32, Int64
 
 NEIGHBOURS = 32
 _KIND = "lookalike neighbours 1"  # the number goes up when the layout changes
 _BLOCK_ROWS = 2**14
 _log = logging.getLogger(__name__)
-
-Int32 = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

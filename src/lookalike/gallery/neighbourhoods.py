@@ -1,7 +1,6 @@
 """What the dial knows of a gallery: the smoothed vector, the tap and the circle of each content.
 
-A burst of near-duplicates would be a neighbourhood of its own, and hide what else is of its kind: so only one content
-of a burst, its leader, has neighbours, and the others share what is learned of it.
+Only one content of a burst, its leader, has neighbours; the others share what is learned of it (see ``bursts``).
 
 Learned from vectors and taps of one space, kept in one cache file. Bytes per content: 2 t + 4 tap (t <= 128) and 12
 more; and for each leader 2 d + 4 smoothed, 6 for each of at most 16 members of its circle and 4 more: 888 at d = 256
@@ -21,13 +20,13 @@ from lookalike import reduce, rerank
 from lookalike.engines import graph
 from lookalike.engines.cachefile import CacheFile, write
 from lookalike.engines.table import Rows
+from lookalike.gallery.bursts import find_bursts, in_blocks
 from lookalike.rerank import Circles, Int32
 from lookalike.types import Float16, Float32, Int64, Reducer
 
 _KIND = "lookalike dial 2"  # the number goes up when a layout or a formula changes
 _TAP_DIM = 128
 _BLOCK_ROWS = 2**12
-_SAME = 0.95  # plain cosine from which on two contents are of one burst
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,11 +184,11 @@ def learn(
     even_weights, fused_weights = (
         reduce.whitening_weights(reducer, power) for power in (rerank.KIND_POWER, rerank.OBJECT_POWER)
     )
-    leader_rows, leaders, smoothed = _smoothed(vectors, even_weights, threads)
-    packed = _packed(numbers[leader_rows], smoothed)
-    del smoothed
+    bursts = find_bursts(vectors, even_weights, rerank.KIND_NEIGHBOURS, threads=threads)
+    leader_rows = bursts.leader_rows
+    packed = _packed(numbers[leader_rows], rerank.smooth(bursts.rows, bursts.neighbours, bursts.scores))
     of_leaders = reduced.take(leader_rows)
-    rows = _in_blocks(
+    rows = in_blocks(
         len(leader_rows),
         lambda block: _fused(
             vectors[leader_rows[block]].astype(np.float32), fused_weights, of_leaders.take(block).unpack(), tap_reducer
@@ -199,7 +198,7 @@ def learn(
     circles = rerank.circles(neighbours, scores)
     return Neighbourhoods(
         reduced,
-        leaders,
+        bursts.leaders,
         packed,
         circles.members,
         circles.shares.astype(np.float16),
@@ -208,43 +207,6 @@ def learn(
         fused_weights,
         tap_reducer,
     )
-
-
-def _smoothed(vectors: NDArray[Any], weights: Float32, threads: int) -> tuple[Int64, Int32, Float16]:
-    """Rows (m,) of the leaders, which of them each content (n,) shares, and their smoothed vectors (m, d).
-
-    Whoever is near a leader joins it, in order of row. Of a burst larger than a neighbourhood several leaders remain,
-    which then join each other, until nobody is near anybody.
-    """
-    leader_rows = np.arange(len(vectors))
-    leaders = np.arange(len(vectors), dtype=np.int32)
-    while True:
-        rows = _even(vectors, leader_rows, weights)
-        neighbours, scores = graph.nearest(rows, rerank.KIND_NEIGHBOURS, threads=threads)
-        joins = _joins(vectors, leader_rows, neighbours)
-        kept, place = np.unique(joins, return_inverse=True)
-        if len(kept) == len(leader_rows):
-            return leader_rows, leaders, rerank.smooth(rows, neighbours, scores)
-        leader_rows, leaders = leader_rows[kept], place.astype(np.int32)[leaders]
-
-
-def _even(vectors: NDArray[Any], some: Int64, weights: Float32) -> Float16:
-    return _in_blocks(len(some), lambda block: rerank.even(vectors[some[block]].astype(np.float32), weights))
-
-
-def _joins(vectors: NDArray[Any], some: Int64, neighbours: Int32) -> Int64:
-    """Which of some rows (m,) each of them joins: the first that leads and has it as a near-duplicate, or itself."""
-    joins = np.full(len(some), -1, np.int64)
-    for start in range(0, len(some), _BLOCK_ROWS):
-        block = np.arange(start, min(start + _BLOCK_ROWS, len(some)))
-        around, own = (vectors[some[rows]].astype(np.float32) for rows in (neighbours[block], block))
-        near = (np.einsum("nkd,nd->nk", around, own) >= _SAME) & (neighbours[block] != block[:, None])
-        for row in block[near.any(axis=1)]:
-            if joins[row] < 0:
-                others = neighbours[row][near[row - start]]
-                joins[row] = row
-                joins[others[joins[others] < 0]] = row
-    return np.where(joins < 0, np.arange(len(some)), joins)
 
 
 def _fit_taps(taps: NDArray[Any]) -> Reducer:
@@ -271,13 +233,6 @@ def _reduced_taps(tap_reducer: Reducer, numbers: Int64, taps: NDArray[Any]) -> R
 
 def _fused(vectors: Float32, weights: Float32, taps: Float32, tap_reducer: Reducer) -> Float32:
     return rerank.fused(vectors, weights, taps, reduce.whitening_weights(tap_reducer, rerank.OBJECT_POWER))
-
-
-def _in_blocks(n: int, make: Any) -> Float16:
-    """Rows made block by block, as float16: half the memory, and 2e-8 from the cosine."""
-    return np.concatenate(
-        [make(slice(start, start + _BLOCK_ROWS)).astype(np.float16) for start in range(0, n, _BLOCK_ROWS)]
-    )
 
 
 def _packed(numbers: Int64, rows: NDArray[Any]) -> Rows:

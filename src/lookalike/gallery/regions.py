@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lookalike import reduce, regions
-from lookalike.catalogue.base import Extracted, RegionChanges
+from lookalike.catalogue.data import Extracted, RegionChanges
 from lookalike.engines.base import NO_KEY, EngineState, SearchEngine
 from lookalike.errors import GalleryFormatError
 from lookalike.gallery.parts import Parts
