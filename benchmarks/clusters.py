@@ -217,7 +217,7 @@ class Work:
     right: int = 0
 
 
-FIRST_LOOKS = 8  # at a cluster; all of the same kind: label it
+FEWEST_LOOKS, MOST_LOOKS = 3, 8  # at a cluster, a quarter of it between these; all of the same kind: label it
 
 
 def label_set(name: str, precision: str, seed: int) -> Work:
@@ -239,29 +239,42 @@ def label_set(name: str, precision: str, seed: int) -> Work:
 
 
 def _label(gallery: Gallery, kinds: dict[str, str], seed: int) -> Work:
-    work, seen = Work(), set()
+    work, seen = Work(), set[str]()
     waiting = [(view.size, view.id) for view in gallery.cluster().clusters]
     done, goal = 0, 0.9 * len(kinds)
     while waiting and done < goal:
         waiting.sort()
-        _size, number = waiting.pop()
-        sample = gallery.cluster_detail(number, sample=FIRST_LOOKS, seed=seed).sample
-        found = [kinds[image.id] for image in sample]
-        new = [image.id for image in sample if image.id not in seen]
-        work.looks += len(new)  # what was seen before a split is remembered
-        seen.update(new)
-        name = Counter(found).most_common(1)[0][0]
-        wrong = [image.id for image, kind in zip(sample, found, strict=True) if kind != name]
+        size, number = waiting.pop()
+        wanted = min(size, max(FEWEST_LOOKS, min(MOST_LOOKS, -(-size // 4))))
+        sample = [image.id for image in gallery.cluster_detail(number, sample=wanted, seed=seed).sample]
+        looked, name, wrong = _look(sample, kinds, seen, work)
         work.clicks += 1
-        if len(wrong) <= (1 if len(sample) == FIRST_LOOKS else 0):
-            report = gallery.label_cluster(number, name, inspected=len(sample), wrong=wrong, seed=seed)
+        if len(wrong) <= (looked == MOST_LOOKS):  # one of eight may be wrong: it is taken out
+            report = gallery.label_cluster(number, name, inspected=looked, wrong=wrong, seed=seed)
             work.clicks += len(wrong)
             done += report.labelled
-        elif len(sample) > 1:
+        else:
             parts = gallery.split_cluster(number)
             sizes = {view.id: view.size for view in gallery.clusters().clusters}
             waiting += [(sizes[part], part) for part in parts]
     return work
+
+
+def _look(sample: list[str], kinds: dict[str, str], seen: set[str], work: Work) -> tuple[int, str, list[str]]:
+    """Look at one after the other until it is plain that there are several kinds; what was seen once is remembered.
+
+    Returns:
+        How many were looked at, the most frequent kind, and those of another.
+    """
+    found: list[str] = []
+    for image_id in sample:
+        work.looks += image_id not in seen
+        seen.add(image_id)
+        found.append(kinds[image_id])
+        name, count = Counter(found).most_common(1)[0]
+        if len(found) - count > 1:
+            break
+    return len(found), name, [image for image, kind in zip(sample, found, strict=False) if kind != name]
 
 
 def _check(gallery: Gallery, kinds: dict[str, str], work: Work) -> None:
