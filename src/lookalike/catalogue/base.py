@@ -12,6 +12,7 @@ import numpy as np
 
 from lookalike.errors import ImageError
 from lookalike.filters import Condition
+from lookalike.quality import Quality
 from lookalike.sources.base import SourceEntry
 from lookalike.types import Failure, Float16, Float32, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
 
@@ -33,6 +34,7 @@ class Extracted:
         format: Pillow's name of the format.
         taken_at: ISO 8601, or None.
         thumbnail: A small JPEG; may be empty.
+        quality: How the picture came out; None where there is no embedding.
         failure: Why the file cannot be used; None where it can.
     """
 
@@ -45,6 +47,7 @@ class Extracted:
     format: str = ""
     taken_at: str | None = None
     thumbnail: bytes = b""
+    quality: Quality | None = None
     failure: ImageError | None = None
     tap: Float16 = field(default_factory=lambda: np.zeros(0, np.float16))
     regions: Float32 | Int8 | None = None
@@ -279,6 +282,9 @@ class Catalogue(Protocol):
 
     def keys(self, where: Sequence[Condition] = ()) -> Int64:
         """Keys of present images that fulfil all conditions, ascending."""
+
+    def sorted_keys(self, where: Sequence[Condition], by: str, *, descending: bool = False) -> Int64:
+        """The same in order of a field of ``filters.SORT_FIELDS``, then of root and path; without a value: last."""
 
     def keys_of_content(self, content: bytes) -> Int64:
         """Keys of present images with this content, ascending."""

@@ -42,6 +42,10 @@ CREATE TABLE contents (
     height_px INTEGER NOT NULL,
     format TEXT NOT NULL,
     taken_at TEXT,
+    sharpness REAL,                   -- these four: see types.Quality; NULL where it was not measured
+    brightness REAL,
+    contrast REAL,
+    information REAL,
     precision TEXT NOT NULL,
     embedding BLOB NOT NULL,          -- (D,) float16, little-endian
     tap BLOB NOT NULL                 -- (T,) float16 of the finer map; empty where the network has none

@@ -16,19 +16,21 @@ from typing import Any
 import apsw
 import numpy as np
 
-from lookalike.catalogue import derived, features, labels, reducers, roots, schema
+from lookalike.catalogue import derived, facts, features, labels, reducers, roots, schema
 from lookalike.catalogue.base import Changes, Contents, LabelChange, Root
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
-from lookalike.catalogue.where import LABEL, compile_where
+from lookalike.catalogue.where import LABEL, compile_order, compile_where
 from lookalike.errors import GalleryFormatError, GalleryLockedError
 from lookalike.filters import Condition
+from lookalike.quality import Quality
 from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer, format_id
 
 _RECORD = f"""
     SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
-           c.format, c.taken_at, i.added_at, {LABEL}
+           c.format, c.taken_at, i.added_at, {LABEL}, c.brightness IS NULL, c.sharpness, c.brightness, c.contrast,
+           c.information
     FROM images i JOIN contents c ON c.number = i.content JOIN roots r ON r.name = i.root
 """
 _PAGE_ROWS = 1000
@@ -137,23 +139,10 @@ class SqliteCatalogue:
 
     def facts(self) -> dict[str, Any]:
         """Counts for ``info``."""
-        states = dict(self._rows("SELECT state, count(*) FROM images GROUP BY state"))
-        return {
-            "images": states.get("present", 0),
-            "removed": states.get("removed", 0),
-            "contents": self._value("SELECT count(*) FROM contents"),
-            "failures": self._value("SELECT count(*) FROM failures"),
-            "labelled": self._value(f"SELECT count(*) FROM images i WHERE state = 'present' AND {LABEL} IS NOT NULL"),
-            "precisions": dict(self._rows("SELECT precision, count(*) FROM contents GROUP BY precision ORDER BY 1")),
-            "formats": dict(
-                self._rows(
-                    "SELECT c.format, count(*) FROM images i JOIN contents c ON c.number = i.content"
-                    " WHERE i.state = 'present' GROUP BY 1 ORDER BY 2 DESC, 1"
-                )
-            ),
-            "catalogue_bytes": sum(p.stat().st_size for p in self._files()),
-            "format_version": schema.FORMAT_VERSION,
-        }
+        with self._lock:
+            counts = facts.counted(self._db)
+        size = sum(path.stat().st_size for path in self._files())
+        return {**counts, "catalogue_bytes": size, "format_version": schema.FORMAT_VERSION}
 
     def _files(self) -> list[Path]:
         return [p for end in ("", "-wal") if (p := Path(f"{self.path}{end}")).exists()]
@@ -231,6 +220,16 @@ class SqliteCatalogue:
         sql, parameters = compile_where(where)
         rows = self._rows(
             f"SELECT i.key FROM images i JOIN contents c ON c.number = i.content WHERE {sql} ORDER BY i.key", parameters
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
+    def sorted_keys(self, where: Sequence[Condition], by: str, *, descending: bool = False) -> Int64:
+        """The same in order of a field, then of root and path; images without a value come last."""
+        sql, parameters = compile_where(where)
+        rows = self._rows(
+            "SELECT i.key FROM images i JOIN contents c ON c.number = i.content"
+            f" WHERE {sql} ORDER BY {compile_order(by, descending=descending)}",
+            parameters,
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
@@ -387,9 +386,8 @@ def _absolute(location: bytes, path: bytes) -> Path:
 
 
 def _record(row: Any) -> ImageRecord:
-    key, root, path, location, content, size, mtime, width, height, image_format, taken, added, label = row
-    relative = os.fsdecode(path)
-    where = _absolute(location, path)
+    key, root, path, location, content, *facts, unmeasured, sharpness, brightness, contrast, information = row
+    quality = None if unmeasured else Quality(sharpness, brightness, contrast, information)
     return ImageRecord(
-        format_id(key), where, root, relative, content, size, mtime, width, height, image_format, taken, added, label
+        format_id(key), _absolute(location, path), root, os.fsdecode(path), content, *facts, quality=quality
     )

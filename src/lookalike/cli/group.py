@@ -21,6 +21,8 @@ _COMMANDS = {
     "index": "lookalike.cli.index",
     "search": "lookalike.cli.search",
     "similar": "lookalike.cli.search",
+    "images": "lookalike.cli.images",
+    "outliers": "lookalike.cli.outliers",
     "labels": "lookalike.cli.labels",
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
