@@ -224,7 +224,7 @@ def _upright(size: tuple[int, int], turn: int) -> tuple[int, int]:
 
 
 def _is_shrunk(plan: Plan, original: tuple[int, int]) -> bool:
-    """Whether the result is no larger than the part of the original that it shows, and no smaller than the thumbnail."""
+    """Whether the result is no larger than what it shows of the original, and no smaller than the thumbnail."""
     shown = (plan.box[2] - plan.box[0]) * original[0], (plan.box[3] - plan.box[1]) * original[1]
     return all(small <= size <= most for small, size, most in zip(plan.thumbnail, plan.size, shown, strict=True))
 

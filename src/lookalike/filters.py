@@ -6,9 +6,9 @@
 Fields: path, name, root, id, format, label (text); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB
 and GB are understood), width, height (pixels); sharpness, brightness, contrast, information (numbers as in
 ``types.Quality``, or a place in the gallery such as ``sharpness < 5%``); quality (blurred, dark, bright or plain).
-Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob
-pattern with ``*`` and ``?``, upper and lower case alike; without either it means "contains"). Values with spaces
-stand in quotes. ``none`` means "has no value": ``label = none``.
+Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob pattern with ``*`` and ``?``, upper and lower case
+alike; without either it means "contains"). Values with spaces stand in quotes. ``none`` means "has no value":
+``label = none``.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Condition:
         field: One of FIELDS.
         operator: One of OPERATORS.
         text: The value as written.
-        value: None for ``none``; text; a number or a place in the gallery; or for times the half-open interval (start, end) that is meant, as
-            ISO 8601 texts, so that ``date = 2024-05`` means the whole month.
+        value: None for ``none``; text; a number; a place in the gallery; or for times the half-open interval (start,
+            end) that is meant, as ISO 8601 texts, so that ``date = 2024-05`` means the whole month.
     """
 
     field: str

@@ -30,7 +30,8 @@ class Quality:
             few edges to tell.
         brightness: Mean grey value, 0 (black) to 1 (white).
         contrast: Standard deviation of the grey values, 0 to 0.5.
-        information: How much there is to see: bits per pixel of the thumbnail's JPEG beyond those of one colour, 0 to 8.
+        information: How much there is to see: bits per pixel of the thumbnail's JPEG beyond those of a picture of one
+            colour, 0 to 8.
     """
 
     sharpness: float | None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lookalike.display import display_text
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
     from markupsafe import Markup
 
 SAME_FILE = "the same file"
@@ -139,9 +139,16 @@ def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence
 
 
 def _template() -> Template:
+    page = environment()
+    page.globals.update(last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone)
+    return page.get_template("search_report.html.j2")
+
+
+def environment() -> Environment:
+    """What makes pages: it escapes every value, and shows a JPEG with ``picture(jpeg, alternative)``."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("lookalike"),
         autoescape=True,
         finalize=_shown,
@@ -149,10 +156,8 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        picture=_picture, last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone
-    )
-    return environment.get_template("search_report.html.j2")
+    made.globals["picture"] = _picture
+    return made
 
 
 def _shown(value: Any) -> Any:

@@ -29,8 +29,7 @@ from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, Mo
 
 _RECORD = f"""
     SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
-           c.format, c.taken_at, i.added_at, {LABEL}, c.brightness IS NULL, c.sharpness, c.brightness, c.contrast,
-           c.information
+           c.format, c.taken_at, i.added_at, {LABEL}, c.sharpness, c.brightness, c.contrast, c.information
     FROM images i JOIN contents c ON c.number = i.content JOIN roots r ON r.name = i.root
 """
 _PAGE_ROWS = 1000
@@ -386,8 +385,7 @@ def _absolute(location: bytes, path: bytes) -> Path:
 
 
 def _record(row: Any) -> ImageRecord:
-    key, root, path, location, content, *facts, unmeasured, sharpness, brightness, contrast, information = row
-    quality = None if unmeasured else Quality(sharpness, brightness, contrast, information)
-    return ImageRecord(
-        format_id(key), _absolute(location, path), root, os.fsdecode(path), content, *facts, quality=quality
-    )
+    key, root, path, location, content, size, mtime, width, height, image_format, taken, added, label, *measures = row
+    relative, quality = os.fsdecode(path), None if measures[1] is None else Quality(*measures)
+    facts = size, mtime, width, height, image_format, taken, added, label, quality
+    return ImageRecord(format_id(key), _absolute(location, path), root, relative, content, *facts)

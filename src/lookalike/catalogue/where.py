@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lookalike.catalogue.schema import PRESENT
 from lookalike import quality
+from lookalike.catalogue.schema import PRESENT
 from lookalike.filters import MEASURE_FIELDS, TIME_FIELDS, Condition, Place
 from lookalike.types import parse_id
 

@@ -15,7 +15,7 @@ from lookalike import reduce
 from lookalike.catalogue.base import Catalogue, Extracted, Root, Scan, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
-from lookalike.gallery import calibration, dial, regions
+from lookalike.gallery import calibration, dial, regions, unusual
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
 from lookalike.results import IndexReport
@@ -181,6 +181,7 @@ def _extract(
     total, done, tally = scan.count_todo(), 0, Tally()
     if not total:
         return tally
+    unusual.note_run(parts)
     parts.decoders.start()  # they get ready while the network is loaded
     embedder = parts.embedder(throughput=True)
     coder = regions.Coder(parts)
