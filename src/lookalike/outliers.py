@@ -1,8 +1,8 @@
 """How unusual images are among others. Arrays in, arrays out.
 
 An image is unusual where even its nearest different images are far away from it, as the network sees them: by the
-cosine of embeddings as they are, before they are centred. Centring is what tells kinds apart, but it makes every
-direction count alike, so that a stranger, which lies far out, looks no further away than a rare picture of a known kind.
+cosine of embeddings as they are, before they are centred. Centring tells kinds apart, but it leaves only directions, and
+a stranger, which lies far out, then looks no further away than a rare picture of a known kind.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def distances(similarities: NDArray[Any], counts: Bools, first: int = FIRST, las
 
 
 def percentiles(distances: NDArray[Any], reference: NDArray[Any]) -> Float64:
-    """Where distances (m,) stand among reference distances (r,), 0..100: the share that is lower, and half of the equal.
+    """Where distances (m,) stand among reference distances (r,), 0..100: the share that is lower, with half the equal.
 
     *Source*: for reference distances that were each measured with its own image left out, this is a conformal p-value
     turned round (Laxhammar and Falkman 2010, "Conformal prediction for distribution-independent anomaly detection"):
