@@ -9,7 +9,7 @@ from typing import NamedTuple
 from PIL import Image, ImageChops, ImageStat
 
 WINDOW_PX = 8  # along a row or a column: an edge that is wider counts as nearly this wide
-LEAST_STEP = 32  # grey values across a window; less is texture, noise or shade
+LEAST_SPAN = 32  # grey values that an edge spans; less is texture, noise or shade
 STEEPEST_SHARE = 0.1  # of all edges: what is out of focus on purpose, or hides in the haze, does not count
 ROWS = 64  # and columns that are looked at, spread evenly
 LEAST_EDGES = 50  # rows or columns that an edge crosses
@@ -19,7 +19,7 @@ _GREYS = 256
 _PER_OCTAVE = 31  # so that the logarithm of 255 is a byte
 _LOGARITHMS = [round(_PER_OCTAVE * math.log2(max(1, value))) for value in range(_GREYS)]
 _EQUAL = [255] + [0] * (_GREYS - 1)
-_EDGES = [255 * (span >= LEAST_STEP) for span in range(_GREYS)]
+_EDGES = [255 * (span >= LEAST_SPAN) for span in range(_GREYS)]
 
 
 class Measures(NamedTuple):

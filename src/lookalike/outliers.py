@@ -1,8 +1,8 @@
 """How unusual images are among others. Arrays in, arrays out.
 
-An image is unusual where even its nearest different images are far away from it, as the network sees them: by the
-cosine of embeddings as they are, before they are centred. Centring tells kinds apart, but it leaves only directions, and
-a stranger, which lies far out, then looks no further away than a rare picture of a known kind.
+An image is unusual where even its nearest different images are far away from it. Similarity is here the mean of two
+cosines, of embeddings as they are and of centred ones. Centring tells kinds apart, but leaves only directions: a
+stranger, which lies far out, then looks no further away than a rare picture of a known kind.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from lookalike.types import Float32, Reducer
 Bools = NDArray[np.bool_]
 Float64 = NDArray[np.float64]
 
-FIRST, LAST = (
-    10,
-    20,
-)  # of its different neighbours the 11th to the 20th count, so that ten strangers of a kind are found
+AROUND = 10, 20  # the 11th to the 20th different neighbour count, so that groups of strangers show
+NEAREST = 0, 10  # likewise, where strangers cannot be neighbours of each other
 LEAST_IMAGES = 10  # different ones
 TOO_ALIKE = 0.95  # plain score from which on two images are the same thing seen twice: no neighbours
 _BLOCK_ROWS = 2**10
@@ -59,8 +57,8 @@ def lengths(reducer: Reducer, embeddings: NDArray[Any]) -> Lengths:
     return Lengths(whole, inside)
 
 
-def cosines(scores: NDArray[Any], own: Lengths, others: Lengths) -> Float32:
-    """Cosines of embeddings, from plain scores.
+def similarities(scores: NDArray[Any], own: Lengths, others: Lengths) -> Float32:
+    """The mean of two cosines, of embeddings as they are and of centred ones, from plain scores.
 
     Args:
         scores: (m, k) plain scores.
@@ -68,23 +66,24 @@ def cosines(scores: NDArray[Any], own: Lengths, others: Lengths) -> Float32:
         others: Of the other images, (m, k) or (k,).
 
     Returns:
-        (m, k) float32. What the PCA left out of both images counts as unrelated, which is so but for near-duplicates.
+        (m, k) float32 in -1..1. What the PCA left out of both images counts as unrelated, as it is but for
+        near-duplicates; so images that the PCA was not learned on are treated like those that it was.
     """
-    apart = (own.whole[:, None] ** 2 + others.whole**2) / 2 - own.inside[:, None] * others.inside * scores
-    found: Float32 = np.clip(1 - apart, -1, 1).astype(np.float32)
+    shared = own.inside[:, None] * others.inside * scores
+    as_they_are = 1 - (own.whole[:, None] ** 2 + others.whole**2) / 2 + shared
+    centred = shared / np.maximum(own.whole[:, None] * others.whole, _TINY)
+    found: Float32 = np.clip((as_they_are + centred) / 2, -1, 1).astype(np.float32)
     return found
 
 
-def distances(similarities: NDArray[Any], counts: Bools, first: int = FIRST, last: int = LAST) -> Float32:
-    """Mean distance, 1 - cosine, to the neighbours from place ``first`` + 1 to place ``last``.
-
-    Where there are fewer, the further half of them counts.
+def distances(similar: NDArray[Any], counts: Bools, places: tuple[int, int] = AROUND) -> Float32:
+    """Mean distance, 1 - similarity, to the neighbours at some places in the order of similarity.
 
     Args:
-        similarities: (m, k) cosines of embeddings, in any order.
-        counts: (m, k) which of them are different images.
-        first: How many of the nearest are passed over.
-        last: How many are looked at.
+        similar: (m, k) similarities, in any order.
+        counts: (m, k) which of them are of different images.
+        places: How many of the nearest are passed over, and how many are looked at. Where there are not so many, no
+            more than half are passed over.
 
     Returns:
         (m,) float32 in 0..2; 0 where none counts, which is an image with nothing but near-duplicates around it.
@@ -92,13 +91,14 @@ def distances(similarities: NDArray[Any], counts: Bools, first: int = FIRST, las
     *Source*: distances to nearest neighbours (Ramaswamy et al. 2000, "Efficient algorithms for mining outliers from
     large data sets"; of embeddings Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors").
     """
-    away = np.where(counts, 1 - similarities, np.inf)
+    first, last = places
+    away = np.where(counts, 1 - similar, np.inf)
     if last < away.shape[1]:
         away = np.partition(away, last - 1, axis=1)[:, :last]
     away = np.sort(away, axis=1)
     there = np.isfinite(away).sum(axis=1)
-    places = np.arange(away.shape[1])
-    taken = (places >= np.minimum(first, there // 2)[:, None]) & (places < there[:, None])
+    place = np.arange(away.shape[1])
+    taken = (place >= np.minimum(first, there // 2)[:, None]) & (place < there[:, None])
     total = np.where(taken, away, 0).sum(axis=1)
     mean: Float32 = (total / np.maximum(taken.sum(axis=1), 1)).astype(np.float32)
     return mean

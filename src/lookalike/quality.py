@@ -13,8 +13,8 @@ RANGES = {"sharpness": 1.0, "brightness": 1.0, "contrast": 0.5, "information": 8
 """The measures of a Quality, and the most that each can be; the least is 0."""
 
 FLAWS = ("blurred", "dark", "bright", "plain")
-BLURRED_BELOW = 0.45  # sharpness: edges of normal pictures are twice as steep
-BLURRED_SHARE = 0.7  # and of the gallery's median, because some subjects have soft edges
+BLURRED_BELOW = 0.4  # sharpness; edges of pictures in focus are twice as steep
+BLURRED_SHARE = 0.7  # and below this share of the gallery's median, because some subjects have soft edges
 DARK_BELOW = 0.15  # brightness
 BRIGHT_ABOVE = 0.85
 PLAIN_CONTRAST = 0.02  # less is a blank picture with noise

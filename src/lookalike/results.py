@@ -187,7 +187,7 @@ class Outlier:
         rank: 1 is the most unusual.
         id: The image's id.
         path: Where its file is (absolute).
-        score: How far away the images around it are, 0 to 2: the mean of 1 - cosine, see ``docs/outliers.md``.
+        score: How far away the images around it are, 0 to 2: the mean of 1 - similarity, see ``docs/outliers.md``.
         percentile: 0 to 100, where that stands among the scores of the images that it was compared with.
         nearest: Id and plain score of the most alike image that is not a near-duplicate; None where there is none.
         stack: Ids of near-duplicates that are as unusual, and folded into this one.

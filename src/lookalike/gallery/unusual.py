@@ -15,7 +15,7 @@ from lookalike.gallery import knn
 from lookalike.gallery.follow import synced
 from lookalike.gallery.knn import ContentVectors
 from lookalike.gallery.parts import Parts, Progress
-from lookalike.outliers import LEAST_IMAGES, TOO_ALIKE, Lengths
+from lookalike.outliers import LEAST_IMAGES, NEAREST, TOO_ALIKE, Lengths
 from lookalike.results import Outlier, OutlierReport
 from lookalike.types import Float32, Int64, format_id
 
@@ -123,7 +123,7 @@ def _among_all(parts: Parts, space: _Space, progress: Progress) -> _Judged:
     graph = knn.neighbour_graph(parts, space.rows, progress)
     own = np.arange(len(space.rows))
     counts = (graph.scores < TOO_ALIKE) & (graph.neighbours != own[:, None])
-    similar = outliers.cosines(graph.scores, space.lengths, space.lengths.take(graph.neighbours))
+    similar = outliers.similarities(graph.scores, space.lengths, space.lengths.take(graph.neighbours))
     distances = outliers.distances(similar, counts)
     first = counts.argmax(axis=1)  # neighbours are in order: the first that counts
     nearest = np.where(counts.any(axis=1), graph.neighbours[own, first], -1)
@@ -154,8 +154,8 @@ def _compared(
         block = slice(start, start + step)
         found = space.rows.vectors[asked[block]].astype(np.float32) @ others.T
         counts = (found < TOO_ALIKE) & (old != asked[block, None])
-        similar = outliers.cosines(found, space.lengths.take(asked[block]), lengths)
-        distances[block] = outliers.distances(similar, counts)
+        similar = outliers.similarities(found, space.lengths.take(asked[block]), lengths)
+        distances[block] = outliers.distances(similar, counts, NEAREST)
         best = np.where(counts, found, -np.inf).argmax(axis=1)
         nearest[block] = np.where(counts.any(axis=1), old[best], -1)
         scores[block] = found[np.arange(len(best)), best]
