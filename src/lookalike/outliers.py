@@ -82,8 +82,8 @@ def distances(similar: NDArray[Any], counts: Bools, places: tuple[int, int] = AR
     Args:
         similar: (m, k) similarities, in any order.
         counts: (m, k) which of them are of different images.
-        places: How many of the nearest are passed over, and how many are looked at. Where there are not so many, no
-            more than half are passed over.
+        places: How many of the nearest are passed over, and how many are looked at. No more than half of k are passed
+            over, and at least one that counts is looked at.
 
     Returns:
         (m,) float32 in 0..2; 0 where none counts, which is an image with nothing but near-duplicates around it.
@@ -91,17 +91,29 @@ def distances(similar: NDArray[Any], counts: Bools, places: tuple[int, int] = AR
     *Source*: distances to nearest neighbours (Ramaswamy et al. 2000, "Efficient algorithms for mining outliers from
     large data sets"; of embeddings Sun et al. 2022, "Out-of-distribution detection with deep nearest neighbors").
     """
-    first, last = places
+    first, last = min(places[0], similar.shape[1] // 2), places[1]
     away = np.where(counts, 1 - similar, np.inf)
     if last < away.shape[1]:
         away = np.partition(away, last - 1, axis=1)[:, :last]
     away = np.sort(away, axis=1)
     there = np.isfinite(away).sum(axis=1)
     place = np.arange(away.shape[1])
-    taken = (place >= np.minimum(first, there // 2)[:, None]) & (place < there[:, None])
+    taken = (place >= np.minimum(first, there - 1)[:, None]) & (place < there[:, None])
     total = np.where(taken, away, 0).sum(axis=1)
     mean: Float32 = (total / np.maximum(taken.sum(axis=1), 1)).astype(np.float32)
     return mean
+
+
+def firsts(neighbours: NDArray[np.integer[Any]], scores: NDArray[Any]) -> Bools:
+    """Whether each row (n,) is the first of its near-duplicates, so that a burst counts as one neighbour of others.
+
+    Args:
+        neighbours: (n, k) rows.
+        scores: (n, k) plain scores with them.
+    """
+    own = np.arange(len(neighbours))[:, None]
+    first: Bools = ~((scores >= TOO_ALIKE) & (neighbours < own)).any(axis=1)
+    return first
 
 
 def percentiles(distances: NDArray[Any], reference: NDArray[Any]) -> Float64:

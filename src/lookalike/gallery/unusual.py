@@ -123,6 +123,7 @@ def _among_all(parts: Parts, space: _Space, progress: Progress) -> _Judged:
     graph = knn.neighbour_graph(parts, space.rows, progress)
     own = np.arange(len(space.rows))
     counts = (graph.scores < TOO_ALIKE) & (graph.neighbours != own[:, None])
+    counts &= outliers.firsts(graph.neighbours, graph.scores)[graph.neighbours]
     similar = outliers.similarities(graph.scores, space.lengths, space.lengths.take(graph.neighbours))
     distances = outliers.distances(similar, counts)
     first = counts.argmax(axis=1)  # neighbours are in order: the first that counts
