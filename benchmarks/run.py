@@ -8,8 +8,18 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-QUICK = ("startup.py", "decode.py", "indexing.py", "search.py")
-LONG = ("quality.py", "dial.py", "calibration.py", "regions.py", "explain.py", "feedback.py", "adapt.py", "scale.py")
+QUICK = ("startup.py", "decode.py", "sharpness.py", "indexing.py", "search.py")
+LONG = (
+    "quality.py",
+    "dial.py",
+    "calibration.py",
+    "regions.py",
+    "explain.py",
+    "feedback.py",
+    "adapt.py",
+    "outliers.py",
+    "scale.py",
+)
 
 
 def main() -> None:

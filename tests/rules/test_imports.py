@@ -83,6 +83,6 @@ def test_a_protocol_knows_only_what_lies_below_all_implementations():
     graph = grimp.build_graph("lookalike", cache_dir=None)
     protocols = {m for m in graph.modules if m.endswith(".base")}
     assert len(protocols) >= 4
-    allowed = protocols | {f"lookalike.{m}" for m in ("types", "errors", "settings", "filters")}
+    allowed = protocols | {f"lookalike.{m}" for m in ("types", "errors", "settings", "filters", "quality")}
     for protocol in protocols:
         assert graph.find_modules_directly_imported_by(protocol) <= allowed, protocol
