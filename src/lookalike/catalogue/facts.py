@@ -23,5 +23,15 @@ def counted(db: apsw.Connection) -> dict[str, Any]:
         "labelled": value(db, f"SELECT count(*) FROM images i WHERE state = 'present' AND {LABEL} IS NOT NULL"),
         "precisions": dict(rows(db, "SELECT precision, count(*) FROM contents GROUP BY precision ORDER BY 1")),
         "formats": dict(rows(db, f"SELECT c.format, count(*) {_SHOWN} GROUP BY 1 ORDER BY 2 DESC, 1")),
-        "quality": {flaw: value(db, f"SELECT count(*) {_SHOWN} AND ({sql})") for flaw, sql in FLAWS.items()},
+        "quality": _flawed(db),
     }
+
+
+def _flawed(db: apsw.Connection) -> dict[str, int]:
+    """Number of present images with each flaw; CROSS JOIN makes SQLite begin with the index of measures."""
+    counts = ", ".join(f"count(*) FILTER (WHERE {sql})" for sql in FLAWS.values())
+    found = rows(
+        db,
+        f"SELECT {counts} FROM contents c CROSS JOIN images i WHERE i.content = c.number AND i.state = 'present'",
+    )
+    return dict(zip(FLAWS, found[0], strict=True))
