@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from PIL import Image, ImageChops, ImageStat
+from PIL import Image, ImageChops
 
 WINDOW_PX = 8  # along a row or a column: an edge that is wider counts as nearly this wide
 LEAST_SPAN = 32  # grey values that an edge spans; less is texture, noise or shade
@@ -43,11 +43,18 @@ def measure(image: Image.Image, jpeg_bytes: int) -> Measures:
     complexity and spatial information"). Sharpness: see ``sharpness``.
     """
     grey = image.convert("L")
-    stat = ImageStat.Stat(grey)
+    brightness, contrast = _moments(grey)
     blocks = math.ceil(image.width / BLOCK_PX) * math.ceil(image.height / BLOCK_PX)
     bits = 8 * (jpeg_bytes - EMPTY_JPEG_BYTES - EMPTY_BLOCK_BYTES * blocks) / (image.width * image.height)
-    brightness, contrast = stat.mean[0] / (_GREYS - 1), stat.stddev[0] / (_GREYS - 1)
-    return Measures(sharpness(grey), min(brightness, 1.0), min(contrast, 0.5), min(max(bits, 0.0), MOST_BITS))
+    return Measures(sharpness(grey), brightness, contrast, min(max(bits, 0.0), MOST_BITS))
+
+
+def _moments(grey: Image.Image) -> tuple[float, float]:
+    """Mean and deviation, of 1."""
+    counts, total = grey.histogram(), grey.width * grey.height
+    mean = sum(value * count for value, count in enumerate(counts)) / total
+    variance = sum((value - mean) ** 2 * count for value, count in enumerate(counts)) / total
+    return mean / (_GREYS - 1), min(math.sqrt(variance) / (_GREYS - 1), 0.5)
 
 
 def sharpness(grey: Image.Image) -> float | None:

@@ -112,7 +112,7 @@ def firsts(neighbours: NDArray[np.integer[Any]], scores: NDArray[Any]) -> Bools:
         scores: (n, k) plain scores with them.
     """
     own = np.arange(len(neighbours))[:, None]
-    first: Bools = ~((scores >= TOO_ALIKE) & (neighbours < own)).any(axis=1)
+    first: Bools = np.logical_not(((scores >= TOO_ALIKE) & (neighbours < own)).any(axis=1))
     return first
 
 

@@ -250,7 +250,7 @@ class Catalogue(Protocol):
         """Whether there is none; unlike ``count`` at no cost."""
 
     def facts(self) -> dict[str, Any]:
-        """Counts for ``info``: contents, precisions, removed, failures, labels, sizes."""
+        """Counts for ``info``: contents, precisions, removed, failures, labels, flaws, sizes."""
 
     def roots(self) -> list[Root]:
         """All roots, by name."""
