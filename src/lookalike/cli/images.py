@@ -11,18 +11,17 @@ import click
 from lookalike.cli.options import gallery_option, json_option, open_gallery
 from lookalike.cli.output import format_bytes, print_json, print_table, say
 from lookalike.display import display_text
+from lookalike.filters import SORT_FIELDS
 from lookalike.quality import RANGES
 
 if TYPE_CHECKING:
     from lookalike.types import ImageRecord
 
-_SORTS = ("path", "name", "date", "taken", "added", "size", "width", "height", *RANGES)
-
 
 @click.command()
 @gallery_option
 @click.option("--where", help='Only images that fulfil this, such as "quality = blurred" or "sharpness < 5%".')
-@click.option("--sort", type=click.Choice(_SORTS), default="path", show_default=True, help="What the order is by.")
+@click.option("--sort", type=click.Choice(SORT_FIELDS), default="path", show_default=True, help="What the order is by.")
 @click.option("--descending", is_flag=True, help="The largest or latest first.")
 @click.option("-n", "count", type=click.IntRange(min=1), help="At most this many.")
 @click.option("-f", "--filepath-only", is_flag=True, help="Print only the paths, one per line.")
