@@ -23,6 +23,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -241,10 +242,11 @@ def scale(rows: int) -> None:
         root = parts.catalogue.add_root(temporary, None)
         moments = reduce.Moments(dim)
         with parts.catalogue.scan([(root, "")]) as scan:
-            for start in range(0, rows, 5000):
-                if start + 5000 > 0.99 * rows >= start:
+            older = round(0.99 * rows)
+            for start, end in pairwise([*range(0, older, 5000), *range(older, rows, 5000), rows]):
+                if start == older:
                     unusual.note_run(parts)
-                embeddings = vectors[start : start + 5000] @ spread_out.T + 0.05
+                embeddings = vectors[start:end] @ spread_out.T + 0.05
                 moments.add(embeddings[::10])
                 scan.apply(root.name, [extracted(start + i, row) for i, row in enumerate(embeddings)])
         parts.catalogue.set_reducer(reduce.fit(moments))
