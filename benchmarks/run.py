@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-QUICK = ("startup.py", "decode.py", "indexing.py", "search.py")
+QUICK = ("startup.py", "decode.py", "sharpness.py", "indexing.py", "search.py")
 LONG = (
     *("quality.py", "dial.py", "calibration.py", "regions.py", "explain.py", "feedback.py", "adapt.py"),
-    *("clusters.py", "scale.py"),
+    *("clusters.py", "outliers.py", "scale.py"),
 )
 
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lookalike.errors import LookalikeError
     from lookalike.gallery import Gallery
-    from lookalike.results import EvalReport, IndexReport, Match, SearchResult
+    from lookalike.quality import Quality
+    from lookalike.results import EvalReport, IndexReport, Match, Outlier, OutlierReport, SearchResult
     from lookalike.settings import Settings
     from lookalike.types import Failure, ImageRecord, ModelInfo, Reducer
 
@@ -31,6 +32,9 @@ _HOMES = {
     "IndexReport": "lookalike.results",
     "Match": "lookalike.results",
     "ModelInfo": "lookalike.types",
+    "Outlier": "lookalike.results",
+    "OutlierReport": "lookalike.results",
+    "Quality": "lookalike.quality",
     "Reducer": "lookalike.types",
     "SearchResult": "lookalike.results",
 }
@@ -44,6 +48,9 @@ __all__ = [
     "LookalikeError",
     "Match",
     "ModelInfo",
+    "Outlier",
+    "OutlierReport",
+    "Quality",
     "Reducer",
     "SearchResult",
     "Settings",

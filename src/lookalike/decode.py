@@ -20,8 +20,16 @@ import numpy as np
 
 from lookalike import decode_worker as wire
 from lookalike.decode_process import ChildEndedError, ChildProcess
-from lookalike.errors import ImageDecodeError, ImageError, ImageTooLargeError, LookalikeError, SettingError
+from lookalike.errors import (
+    ImageDecodeError,
+    ImageError,
+    ImageTooLargeError,
+    LookalikeError,
+    SettingError,
+    ShapeError,
+)
 from lookalike.formats import is_image_head, is_image_name
+from lookalike.quality import Quality
 from lookalike.settings import Settings
 from lookalike.types import DecodedImage, DecodeSpec
 
@@ -74,7 +82,8 @@ class Decoder:
         Args:
             data: The whole file.
             spec: What the network wants.
-            thumbnail: Also make a JPEG of at most 256 px on the long side. The pixels do not depend on it.
+            thumbnail: Also make a JPEG of at most 256 px on the long side, and measure its quality. The pixels do not
+                depend on it.
             box: x0, y0, x1, y1, fractions of the upright picture: only this part is looked at, at its full resolution;
                 shape, crop and thumbnail are those of the part, ``width_px`` and ``height_px`` those of the whole.
 
@@ -307,7 +316,17 @@ def _read_answer(
         raise _ViolationError("a format or date that is none")
     if thumbnail and not (jpeg.startswith(b"\xff\xd8\xff") and jpeg.endswith(b"\xff\xd9")):
         raise _ViolationError("a thumbnail that is no JPEG")
-    return DecodedImage(pixels, original_width, original_height, name.decode(), taken_at.decode() or None, jpeg)
+    quality = _quality(bytes(child.receive(wire.QUALITY.size))) if thumbnail else None
+    taken = taken_at.decode() or None
+    return DecodedImage(pixels, original_width, original_height, name.decode(), taken, jpeg, quality)
+
+
+def _quality(data: bytes) -> Quality:
+    sharpness, *rest = wire.QUALITY.unpack(data)
+    try:
+        return Quality(None if sharpness == wire.NO_SHARPNESS else sharpness, *rest)
+    except ShapeError:
+        raise _ViolationError("a quality that is none") from None
 
 
 def _text(data: bytearray) -> str:

@@ -34,6 +34,7 @@ from PIL import (
 )
 
 from lookalike.decode_colour import to_eight_bit, to_srgb
+from lookalike.decode_quality import Measures, measure
 
 FORMATS = ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "JPEG2000", "PPM"]  # MPO comes with JPEG
 THUMBNAIL_PX = 256
@@ -86,6 +87,7 @@ class Picture(NamedTuple):
     format: str
     taken_at: str
     thumbnail: bytes
+    quality: Measures | None  # where there is a thumbnail
 
 
 class Plan(NamedTuple):
@@ -146,13 +148,17 @@ def decode(data: bytes, wish: Wish) -> Picture:
         return small.transpose(_TURNS[turn]) if turn in _TURNS else small
 
     pixels = render(plan.size, plan.box, wish.interpolation)
-    thumbnail = b""
-    if wish.thumbnail and wish.crop_fraction == 1 and _covers(plan.size, plan.thumbnail):
-        thumbnail = _jpeg(pixels.resize(_upright(plan.thumbnail, turn), Image.Resampling.BILINEAR))
-    elif wish.thumbnail:
-        thumbnail = _jpeg(render(plan.thumbnail, plan.meant, "bilinear"))
+    thumbnail, quality = b"", None
+    if wish.thumbnail:
+        upright = _upright(plan.thumbnail, turn)
+        if wish.crop_fraction == 1 and _is_shrunk(plan, original):
+            small = pixels.resize(upright, Image.Resampling.BILINEAR)
+        else:
+            small = render(plan.thumbnail, plan.meant, "bilinear")
+        thumbnail = _jpeg(small)
+        quality = measure(small, len(thumbnail))
     size = _upright(original, turn)
-    return Picture(pixels.tobytes(), *pixels.size, *size, image.format or "", taken_at, thumbnail)
+    return Picture(pixels.tobytes(), *pixels.size, *size, image.format or "", taken_at, thumbnail, quality)
 
 
 def make_plan(stored: tuple[int, int], turn: int, wish: Wish) -> Plan:
@@ -217,8 +223,10 @@ def _upright(size: tuple[int, int], turn: int) -> tuple[int, int]:
     return size[::-1] if turn in _SIDEWAYS else size
 
 
-def _covers(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    return size[0] >= other[0] and size[1] >= other[1]
+def _is_shrunk(plan: Plan, original: tuple[int, int]) -> bool:
+    """Whether the result is no larger than what it shows of the original, and no smaller than the thumbnail."""
+    shown = (plan.box[2] - plan.box[0]) * original[0], (plan.box[3] - plan.box[1]) * original[1]
+    return all(small <= size <= most for small, size, most in zip(plan.thumbnail, plan.size, shown, strict=True))
 
 
 def _load(image: ImageFile.ImageFile) -> None:

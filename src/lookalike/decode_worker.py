@@ -1,7 +1,8 @@
 """The child that decodes: reads requests on stdin, answers on stdout. ``decode`` starts it and believes it little.
 
 A request is ``REQUEST``, the shapes (``SHAPE`` each) and the file's bytes. An answer is ``ANSWER``, then pixels,
-format, taken_at, message and thumbnail. Little endian, no padding, no pickle. The first answer, READY, comes unasked.
+format, taken_at, message, thumbnail and, with a thumbnail, ``QUALITY``. Little endian, no padding, no pickle. The first
+answer, READY, comes unasked.
 
 *Source*: ours. Kept to the standard library and Pillow, so that it starts in a fraction of a second.
 """
@@ -24,6 +25,8 @@ MAGIC = b"LKD1"
 REQUEST = struct.Struct("<4sBBHd4dQ")  # magic, wants a thumbnail, interpolation, number of shapes, crop, box, bytes
 SHAPE = struct.Struct("<HH")  # height, width
 ANSWER = struct.Struct("<4sBHHIIBBHI")  # magic, status, pixels' height and width, original's, lengths of the rest
+QUALITY = struct.Struct("<4d")  # the measures of types.Quality; a sharpness of NO_SHARPNESS stands for none
+NO_SHARPNESS = -1.0
 INTERPOLATIONS = ("bilinear", "bicubic")
 
 READY, DECODED, DAMAGED, TOO_LARGE, NEEDS_HEIF, OUT_OF_MEMORY, TOO_SMALL = range(7)
@@ -101,7 +104,14 @@ def _answer(status: int, content: Picture | str = "") -> tuple[bytes, ...]:
     name, taken_at = content.format.encode(), content.taken_at.encode()
     sizes = (content.height_px, content.width_px, content.original_height_px, content.original_width_px)
     head = ANSWER.pack(MAGIC, status, *sizes, len(name), len(taken_at), 0, len(content.thumbnail))
-    return head, content.pixels, name + taken_at + content.thumbnail
+    return head, content.pixels, name + taken_at + content.thumbnail + _measures(content.quality)
+
+
+def _measures(quality: tuple[float | None, float, float, float] | None) -> bytes:
+    if quality is None:
+        return b""
+    sharpness, *rest = quality
+    return QUALITY.pack(NO_SHARPNESS if sharpness is None else sharpness, *rest)
 
 
 def _read_request(requests: BinaryIO) -> tuple[bytes, Wish] | None:

@@ -60,7 +60,7 @@ def embed_shard(
             embedded. Called from several threads.
         max_file_bytes: Larger files fail.
         readers: Threads that read files and drive decoders; a few more than there are decoders hide slow disks.
-        thumbnails: Whether to make them.
+        thumbnails: Whether to hand them on; quality is measured on them in any case.
         regions: Whether to pool parts of the pictures too, from the same pass.
     """
 
@@ -108,13 +108,13 @@ def _prepare(
         content = hashlib.sha256(data).digest()
         if is_known(content):
             return _Prepared(Extracted(entry, content))
-        decoded = decoders.decode(data, embedder.info.decode_spec, thumbnail=thumbnails)
+        decoded = decoders.decode(data, embedder.info.decode_spec)
     except ImageError as failure:
         return _Prepared(Extracted(entry, content, failure=failure))
-    return _Prepared(_waiting(entry, content, decoded, embedder.precision), decoded.pixels)
+    return _Prepared(_waiting(entry, content, decoded, embedder.precision, thumbnails), decoded.pixels)
 
 
-def _waiting(entry: SourceEntry, content: bytes, decoded: DecodedImage, precision: str) -> Extracted:
+def _waiting(entry: SourceEntry, content: bytes, decoded: DecodedImage, precision: str, thumbnails: bool) -> Extracted:
     return Extracted(
         entry,
         content,
@@ -123,7 +123,8 @@ def _waiting(entry: SourceEntry, content: bytes, decoded: DecodedImage, precisio
         height_px=decoded.height_px,
         format=decoded.format,
         taken_at=decoded.taken_at,
-        thumbnail=decoded.thumbnail,
+        thumbnail=decoded.thumbnail if thumbnails else b"",
+        quality=decoded.quality,
     )
 
 

@@ -5,9 +5,10 @@
 
 Fields: path, name, root, id, format, label (text); changed (yes or no: whether the picture became another one since it
 was labelled); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB and GB are understood), width, height
-(pixels), cluster (its number). Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob pattern with ``*``
-and ``?``, upper and lower case alike; without either it means "contains"). Values with spaces stand in quotes. ``none``
-means "has no value": ``label = none``.
+(pixels), cluster (its number); sharpness, brightness, contrast, information (numbers as in ``quality.Quality``, or a
+place in the gallery such as ``sharpness < 5%``); quality (blurred, dark, bright or plain). Operators: ``=  !=  <  <=  >
+>=`` and ``~`` (text: matches a glob pattern with ``*`` and ``?``, upper and lower case alike; without either it means
+"contains"). Values with spaces stand in quotes. ``none`` means "has no value": ``label = none``.
 """
 
 from __future__ import annotations
@@ -19,14 +20,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lookalike.errors import FilterError
+from lookalike.quality import FLAWS, RANGES
 
 TEXT_FIELDS = ("path", "name", "root", "id", "format", "label", "changed")
 TIME_FIELDS = ("date", "taken", "added")
 NUMBER_FIELDS = ("size", "width", "height", "cluster")
-FIELDS = TEXT_FIELDS + TIME_FIELDS + NUMBER_FIELDS
+MEASURE_FIELDS = tuple(RANGES)
+FIELDS = (*TEXT_FIELDS, *TIME_FIELDS, *NUMBER_FIELDS, *MEASURE_FIELDS, "quality")
+SORT_FIELDS = ("path", "name", *TIME_FIELDS, *NUMBER_FIELDS, *MEASURE_FIELDS)
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
+_ORDERED = ("<", "<=", ">", ">=")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _CONDITION = re.compile(r"^\s*([A-Za-z_]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the gallery: the value that a ``share`` (0..1) of its images stay below."""
+
+    share: float
+
+
+Value = str | int | float | Place | tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +52,14 @@ class Condition:
         field: One of FIELDS.
         operator: One of OPERATORS.
         text: The value as written.
-        value: None for ``none``; text; a number; or for times the half-open interval (start, end) that is meant, as
-            ISO 8601 texts, so that ``date = 2024-05`` means the whole month.
+        value: None for ``none``; text; a number; a place in the gallery; or for times the half-open interval (start,
+            end) that is meant, as ISO 8601 texts, so that ``date = 2024-05`` means the whole month.
     """
 
     field: str
     operator: str
     text: str
-    value: str | int | tuple[str, str] | None
+    value: Value
 
     def __str__(self) -> str:
         return f"{self.field} {self.operator} {self.text}"
@@ -100,17 +115,21 @@ def _unquote(raw: str, part: str) -> str:
     return words[0]
 
 
-def _value(field: str, operator: str, text: str) -> str | int | tuple[str, str] | None:
+def _value(field: str, operator: str, text: str) -> Value:
     if text.lower() == "none":
         if operator not in ("=", "!="):
             raise FilterError(f"{field} {operator} none: 'none' goes with = and != only")
         return None
     if operator == "~" and field not in TEXT_FIELDS:
         raise FilterError(f"{field} ~ {text}: '~' is for text fields: {', '.join(TEXT_FIELDS)}")
-    if operator in ("<", "<=", ">", ">=") and field in TEXT_FIELDS:
+    if operator in _ORDERED and field in TEXT_FIELDS:
         raise FilterError(f"{field} {operator} {text}: text fields are compared with =, != and ~")
+    if field == "quality":
+        return _flaw(operator, text)
     if field in NUMBER_FIELDS:
         return _number(field, text)
+    if field in MEASURE_FIELDS:
+        return _measure(field, operator, text)
     if field in TIME_FIELDS:
         return _interval(field, text)
     return text
@@ -122,6 +141,31 @@ def _number(field: str, text: str) -> int:
     if not match or match.group(2).lower() not in units:
         raise FilterError(f"{field}: {text!r} is no number", hint=f"units: {', '.join(u for u in units if u)}")
     return round(float(re.sub("[_,]", "", match.group(1))) * units[match.group(2).lower()])
+
+
+def _measure(field: str, operator: str, text: str) -> float | Place:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)\s*(%?)", text)
+    if not match:
+        hint = f"{field} goes from 0 to {RANGES[field]:g}; 5% is a place in the gallery"
+        raise FilterError(f"{field}: {text!r} is no number", hint=hint)
+    if not match.group(2):
+        return float(match.group(1))
+    if operator not in _ORDERED or float(match.group(1)) > 100:
+        raise FilterError(
+            f"{field} {operator} {text}: a place in the gallery lies within 0% and 100% and is compared with < or >",
+            hint=f"for example {field} < 5%",
+        )
+    return Place(float(match.group(1)) / 100)
+
+
+def _flaw(operator: str, text: str) -> str:
+    if operator in _ORDERED:
+        raise FilterError(f"quality {operator} {text}: quality is compared with = and !=")
+    if text.lower() not in FLAWS:
+        near = difflib.get_close_matches(text.lower(), FLAWS, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"values are {', '.join(FLAWS)} and none"
+        raise FilterError(f"quality: there is no {text!r}", hint=hint)
+    return text.lower()
 
 
 def _interval(field: str, text: str) -> tuple[str, str]:

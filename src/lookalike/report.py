@@ -142,7 +142,7 @@ def template(name: str) -> Template:
     """One of our templates; whatever it puts on a page is made safe to show, and escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
+    made = Environment(
         loader=PackageLoader("lookalike"),
         autoescape=True,
         finalize=_shown,
@@ -150,10 +150,10 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
+    made.globals.update(
         picture=_picture, last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone
     )
-    return environment.get_template(name)
+    return made.get_template(name)
 
 
 def _shown(value: Any) -> Any:

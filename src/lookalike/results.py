@@ -180,6 +180,77 @@ class IndexReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlier:
+    """An unusual image.
+
+    Attributes:
+        rank: 1 is the most unusual.
+        id: The image's id.
+        path: Where its file is (absolute).
+        score: How far away the images around it are, 0 to 2: the mean of 1 - similarity, see ``docs/outliers.md``.
+        percentile: 0 to 100, where that stands among the scores of the images that it was compared with.
+        nearest: Id and plain score of the most alike image that is not a near-duplicate; None where there is none.
+        stack: Ids of near-duplicates that are as unusual, and folded into this one.
+    """
+
+    rank: int
+    id: str
+    path: Path
+    score: float
+    percentile: float
+    nearest: tuple[str, float] | None
+    stack: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; scores with 3 decimals, percentiles with 1."""
+        nearest = None if self.nearest is None else {"id": self.nearest[0], "score": round(self.nearest[1], 3)}
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "path": str(self.path),
+            "score": round(self.score, 3),
+            "percentile": round(self.percentile, 1),
+            "nearest": nearest,
+            "stack": list(self.stack),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierReport:
+    """The most unusual images; iterates over them.
+
+    Attributes:
+        gallery: Path of the gallery.
+        outliers: The most unusual first.
+        judged: How many different images could have been listed.
+        compared_with: How many different images each was compared with.
+    """
+
+    gallery: Path
+    outliers: tuple[Outlier, ...]
+    judged: int
+    compared_with: int
+
+    def __iter__(self) -> Iterator[Outlier]:
+        return iter(self.outliers)
+
+    def __len__(self) -> int:
+        return len(self.outliers)
+
+    def __getitem__(self, index: int) -> Outlier:
+        return self.outliers[index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "gallery": str(self.gallery),
+            "outliers": [outlier.to_dict() for outlier in self.outliers],
+            "judged": self.judged,
+            "compared_with": self.compared_with,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class EvalReport:
     """How well a gallery finds what is right; ``docs/evaluate.md`` says what each number means.
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.errors import ShapeError
+from lookalike.quality import RANGES, Quality
 
 Float32 = NDArray[np.float32]
 Float16 = NDArray[np.float16]
@@ -79,6 +80,7 @@ class ImageRecord:
         taken_at: When the picture was taken, ISO 8601, from EXIF; None where the file does not say.
         added_at: When it came into the gallery, ISO 8601, UTC.
         label: Its current label; None where it has none.
+        quality: How the picture came out; None where nobody measured it.
     """
 
     id: str
@@ -94,10 +96,13 @@ class ImageRecord:
     taken_at: str | None
     added_at: str
     label: str | None = None
+    quality: Quality | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {**asdict(self), "path": str(self.path)}
+        """Plain data for JSON; the measures of quality stand beside the rest, with 3 decimals."""
+        data = {**asdict(self), "path": str(self.path)}
+        measured = data.pop("quality") or dict.fromkeys(RANGES)
+        return {**data, **{name: None if value is None else round(value, 3) for name, value in measured.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,7 @@ class DecodedImage:
         format: Pillow's name of the format.
         taken_at: ISO 8601 without zone, from EXIF; None where absent.
         thumbnail: A JPEG of at most 256 px on the long side; empty where it was not asked for.
+        quality: Measured on the thumbnail; None where that was not asked for.
     """
 
     pixels: Pixels
@@ -185,6 +191,7 @@ class DecodedImage:
     format: str
     taken_at: str | None
     thumbnail: bytes
+    quality: Quality | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from lookalike import decode_process
 from lookalike import decode_worker as wire
 from lookalike.decode import Decoder, DecoderPool, default_command
 from lookalike.errors import ImageDecodeError, ImageError, ImageTooLargeError, LookalikeError
+from lookalike.quality import Quality
 from lookalike.settings import Settings
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and resource limits")
@@ -240,6 +241,10 @@ PIXELS = bytes(64 * 64 * 3)
 JPEG = b"\xff\xd8\xff\xd9"
 
 
+def with_quality(*measures: float) -> bytes:
+    return answer() + PIXELS + b"PNG" + JPEG + wire.QUALITY.pack(*measures)
+
+
 @posix
 @pytest.mark.parametrize(
     "said",
@@ -259,18 +264,30 @@ JPEG = b"\xff\xd8\xff\xd9"
         answer(lengths=(3, 9, 0, 4)) + PIXELS + b"PNG" + b"yesterday" + JPEG,
         answer(lengths=(3, 0, 0, 8)) + PIXELS + b"PNG" + b"<script>",
         answer(lengths=(3, 0, 0, 0)) + PIXELS + b"PNG",
+        with_quality(float("nan"), 0.5, 0.2, 1.0),
+        with_quality(0.5, float("nan"), 0.2, 1.0),
+        with_quality(0.5, 0.5, float("inf"), 1.0),
+        with_quality(0.5, 0.5, 0.2, 1e300),
+        with_quality(-0.5, 0.5, 0.2, 1.0),
+        with_quality(0.5, wire.NO_SHARPNESS, 0.2, 1.0),  # only sharpness may be unknown
         answer(wire.DAMAGED, lengths=(0, 0, 65535, 0)) + bytes(65535),
         answer(wire.DAMAGED, lengths=(0, 0, 3, 0)) + b"\xff\xfe\xfd",
         answer(wire.DAMAGED, lengths=(0, 0, 4, 0)) + b"\x1b[2J",
         answer(wire.DAMAGED, lengths=(255, 255, 0, 2**30)),
         answer(wire.TOO_SMALL, lengths=(0, 0, 3, 0)) + b"box",  # nobody asked for one
     ],
-    ids=lambda said: said[:25].hex(),
+    ids=lambda said: f"{said[:25].hex()}-{said[-8:].hex()}",
 )
 def test_an_impossible_answer_is_not_believed(decoder: Decoder, said: bytes) -> None:
     with pytest.raises(ImageDecodeError, match="impossible answer"):
         decoder.decode(hostile(f"say {said.hex()}"), SQUARE)
     assert_decodes(decoder)
+
+
+@posix
+def test_a_possible_answer_is_believed(decoder: Decoder) -> None:
+    decoded = decoder.decode(hostile(f"say {with_quality(wire.NO_SHARPNESS, 1.0, 0.5, 8.0).hex()}"), SQUARE)
+    assert decoded.quality == Quality(None, 1.0, 0.5, 8.0)
 
 
 @posix

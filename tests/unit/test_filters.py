@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lookalike.errors import FilterError
-from lookalike.filters import Condition, parse
+from lookalike.filters import Condition, Place, parse
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ from lookalike.filters import Condition, parse
         ("taken > 2024", [Condition("taken", ">", "2024", ("2024-01-01T00:00:00", "2025-01-01T00:00:00"))]),
         ("added = 2024-05-17 10:30", None),
         ("name ~ land*", [Condition("name", "~", "land*", "land*")]),
+        ("sharpness < 0.45", [Condition("sharpness", "<", "0.45", 0.45)]),
+        ("brightness >= .5", [Condition("brightness", ">=", ".5", 0.5)]),
+        ("information < 5%", [Condition("information", "<", "5%", Place(0.05))]),
+        ("contrast > 99.5 %", [Condition("contrast", ">", "99.5 %", Place(0.995))]),
+        ("sharpness = none", [Condition("sharpness", "=", "none", None)]),
+        ("quality = Blurred", [Condition("quality", "=", "Blurred", "blurred")]),
+        ("quality != none", [Condition("quality", "!=", "none", None)]),
     ],
 )
 def test_single_conditions(expression: str, expected: list[Condition] | None) -> None:
@@ -47,7 +54,7 @@ def test_a_time_means_its_whole_minute() -> None:
     ("expression", "message", "hint"),
     [
         ("widht > 3", "unknown field 'widht'", "did you mean 'width'"),
-        ("colour = red", "unknown field 'colour'", "fields are path"),
+        ("hue = red", "unknown field 'hue'", "fields are path"),
         ("width", "is not 'field operator value'", "for example"),
         ("width >", "has no value", "for example"),
         ("width > big", "'big' is no number", "units"),
@@ -55,6 +62,14 @@ def test_a_time_means_its_whole_minute() -> None:
         ("date > yesterday", "'yesterday' is no date", "2024-05"),
         ("date = 2024-13", "'2024-13' is no date", ""),
         ("format < PNG", "compared with =, != and ~", ""),
+        ("sharpness < low", "'low' is no number", "sharpness goes from 0 to 1; 5% is a place"),
+        ("sharpness = 5%", "a place in the gallery lies within", "sharpness < 5%"),
+        ("contrast < 101%", "a place in the gallery lies within", "contrast < 5%"),
+        ("quality = blurry", "there is no 'blurry'", "did you mean 'blurred'"),
+        ("quality = good", "there is no 'good'", "blurred, dark, bright, plain"),
+        ("quality < dark", "compared with = and !=", ""),
+        ("quality ~ dark", "is for text fields", ""),
+        ("quality < none", "'none' goes with", ""),
         ("width ~ 3", "is for text fields", ""),
         ("width > none", "'none' goes with", ""),
         ("format = PNG and", "has an empty part", ""),

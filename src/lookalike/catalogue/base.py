@@ -154,7 +154,7 @@ class Catalogue(Protocol):
         """Whether there is none; unlike ``count`` at no cost."""
 
     def facts(self) -> dict[str, Any]:
-        """Counts for ``info``: contents, precisions, removed, failures, labels, sizes."""
+        """Counts for ``info``: contents, precisions, removed, failures, labels, flaws, sizes."""
 
     def roots(self) -> list[Root]:
         """All roots, by name."""
@@ -190,6 +190,9 @@ class Catalogue(Protocol):
 
     def keys(self, where: Sequence[Condition] = ()) -> Int64:
         """Keys of present images that fulfil all conditions, ascending."""
+
+    def sorted_keys(self, where: Sequence[Condition], by: str, *, descending: bool = False) -> Int64:
+        """The same in order of a field of ``filters.SORT_FIELDS``, then of root and path; without a value: last."""
 
     def keys_of_content(self, content: bytes) -> Int64:
         """Keys of present images with this content, ascending."""

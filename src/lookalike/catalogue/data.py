@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.errors import ImageError
+from lookalike.quality import Quality
 from lookalike.sources.base import SourceEntry
 from lookalike.types import Float16, Float32, Int8, Int32, Int64
 
@@ -29,6 +30,7 @@ class Extracted:
         format: Pillow's name of the format.
         taken_at: ISO 8601, or None.
         thumbnail: A small JPEG; may be empty.
+        quality: How the picture came out; None where there is no embedding.
         failure: Why the file cannot be used; None where it can.
     """
 
@@ -41,6 +43,7 @@ class Extracted:
     format: str = ""
     taken_at: str | None = None
     thumbnail: bytes = b""
+    quality: Quality | None = None
     failure: ImageError | None = None
     tap: Float16 = field(default_factory=lambda: np.zeros(0, np.float16))
     regions: Float32 | Int8 | None = None

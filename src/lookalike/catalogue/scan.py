@@ -21,6 +21,7 @@ from lookalike.catalogue.labels import now
 from lookalike.catalogue.regions import HAS_REGIONS, put
 from lookalike.catalogue.schema import PRESENT
 from lookalike.catalogue.sql import rows, value
+from lookalike.quality import RANGES
 from lookalike.sources.base import SourceEntry
 
 if TYPE_CHECKING:
@@ -221,14 +222,15 @@ def _content(db: apsw.Connection, result: Extracted) -> tuple[int, bool]:
         return known, False
     assert result.embedding is not None, "a result without failure has known content or an embedding"
     db.execute(
-        "INSERT INTO contents (hash, width_px, height_px, format, taken_at, precision, embedding, tap)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO contents (hash, width_px, height_px, format, taken_at, sharpness, brightness, contrast,"
+        " information, precision, embedding, tap) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             result.content,
             result.width_px,
             result.height_px,
             result.format,
             result.taken_at,
+            *(None if result.quality is None else getattr(result.quality, name) for name in RANGES),
             result.precision,
             result.embedding.astype("<f2").tobytes(),
             result.tap.astype("<f2").tobytes(),

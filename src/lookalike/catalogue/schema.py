@@ -42,10 +42,16 @@ CREATE TABLE contents (
     height_px INTEGER NOT NULL,
     format TEXT NOT NULL,
     taken_at TEXT,
+    sharpness REAL,                   -- these four: see types.Quality; NULL where it was not measured
+    brightness REAL,
+    contrast REAL,
+    information REAL,
     precision TEXT NOT NULL,
     embedding BLOB NOT NULL,          -- (D,) float16, little-endian
     tap BLOB NOT NULL                 -- (T,) float16 of the finer map; empty where the network has none
 ) STRICT;
+-- So that nobody reads embeddings to compare measures.
+CREATE INDEX contents_by_quality ON contents(sharpness, brightness, contrast, information);
 
 CREATE TABLE images (
     key INTEGER PRIMARY KEY,          -- random, 63 bits; the public id is its 16 hexadecimal digits
@@ -61,7 +67,7 @@ CREATE TABLE images (
 ) STRICT;
 CREATE UNIQUE INDEX images_by_place ON images(root, path) WHERE state <> 'removed';
 CREATE INDEX images_removed_by_place ON images(root, path) WHERE state = 'removed';
-CREATE INDEX images_by_content ON images(content);
+CREATE INDEX images_by_content ON images(content, state);
 CREATE INDEX images_by_generation ON images(generation);
 
 CREATE TABLE failures (

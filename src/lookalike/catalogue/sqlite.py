@@ -22,14 +22,15 @@ from lookalike.catalogue.data import Changes, Contents, LabelChange, Root
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
-from lookalike.catalogue.where import LABEL, compile_where
+from lookalike.catalogue.where import LABEL, compile_order, compile_where
 from lookalike.errors import GalleryFormatError, GalleryLockedError
 from lookalike.filters import Condition
+from lookalike.quality import Quality
 from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer, format_id
 
 _RECORD = f"""
     SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
-           c.format, c.taken_at, i.added_at, {LABEL}
+           c.format, c.taken_at, i.added_at, {LABEL}, c.sharpness, c.brightness, c.contrast, c.information
     FROM images i JOIN contents c ON c.number = i.content JOIN roots r ON r.name = i.root
 """
 _PAGE_ROWS = 1000
@@ -223,6 +224,16 @@ class SqliteCatalogue:
         )
         return np.fromiter((row[0] for row in rows), np.int64, len(rows))
 
+    def sorted_keys(self, where: Sequence[Condition], by: str, *, descending: bool = False) -> Int64:
+        """The same in order of a field, then of root and path; images without a value come last."""
+        sql, parameters = compile_where(where)
+        rows = self._rows(
+            "SELECT i.key FROM images i JOIN contents c ON c.number = i.content"
+            f" WHERE {sql} ORDER BY {compile_order(by, descending=descending)}",
+            parameters,
+        )
+        return np.fromiter((row[0] for row in rows), np.int64, len(rows))
+
     def keys_of_content(self, content: bytes) -> Int64:
         """Keys of present images with this content, ascending."""
         rows = self._rows(
@@ -381,9 +392,7 @@ def _absolute(location: bytes, path: bytes) -> Path:
 
 
 def _record(row: Any) -> ImageRecord:
-    key, root, path, location, content, size, mtime, width, height, image_format, taken, added, label = row
-    relative = os.fsdecode(path)
-    where = _absolute(location, path)
-    return ImageRecord(
-        format_id(key), where, root, relative, content, size, mtime, width, height, image_format, taken, added, label
-    )
+    key, root, path, location, content, size, mtime, width, height, image_format, taken, added, label, *measures = row
+    relative, quality = os.fsdecode(path), None if measures[1] is None else Quality(*measures)
+    facts = size, mtime, width, height, image_format, taken, added, label, quality
+    return ImageRecord(format_id(key), _absolute(location, path), root, relative, content, *facts)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lookalike import quality
 from lookalike.catalogue.schema import PRESENT
-from lookalike.filters import TIME_FIELDS, Condition
+from lookalike.filters import MEASURE_FIELDS, TIME_FIELDS, Condition, Place
 from lookalike.types import parse_id
 
 LABEL = (
@@ -35,6 +36,20 @@ _COLUMNS = {
     "width": "c.width_px",
     "height": "c.height_px",
     "cluster": "(SELECT m.cluster FROM cluster_members m WHERE m.content = c.number)",
+    **{measure: f"c.{measure}" for measure in MEASURE_FIELDS},
+}
+_SHOWN = "EXISTS (SELECT 1 FROM images x WHERE x.content = p.number AND x.state = 'present')"
+_PLACE = (  # the value of a measure that a share of the contents stays below
+    f"(SELECT p.{{0}} FROM contents p WHERE p.{{0}} IS NOT NULL AND {_SHOWN} ORDER BY p.{{0}} LIMIT 1 OFFSET"
+    f" (SELECT max(0, min(count(*) - 1, CAST({{1}} * count(*) AS INTEGER))) FROM contents p"
+    f" WHERE p.{{0}} IS NOT NULL AND {_SHOWN}))"
+)
+_TYPICAL = _PLACE.format("sharpness", 0.5)
+FLAWS = {
+    "blurred": f"c.sharpness < min({quality.BLURRED_BELOW}, {quality.BLURRED_SHARE} * {_TYPICAL})",
+    "dark": f"c.brightness < {quality.DARK_BELOW}",
+    "bright": f"c.brightness > {quality.BRIGHT_ABOVE}",
+    "plain": f"c.information < {quality.PLAIN_BELOW} OR c.contrast < {quality.PLAIN_CONTRAST}",
 }
 _SAME_FORMAT = {"jpg": "JPEG", "tif": "TIFF", "jp2": "JPEG2000", "j2k": "JPEG2000", "heic": "HEIF"}
 
@@ -49,12 +64,25 @@ def compile_where(conditions: Sequence[Condition]) -> tuple[str, list[Any]]:
     return " AND ".join(parts), parameters
 
 
+def compile_order(field: str, *, descending: bool) -> str:
+    """SQL that follows ``ORDER BY``: a field of ``filters.SORT_FIELDS``, without a value last, then root and path."""
+    column = _COLUMNS[field]
+    if field == "path":
+        direction = "DESC" if descending else "ASC"
+        return f"i.root {direction}, i.path {direction}"
+    return f"{column} IS NULL, {column} {'DESC' if descending else 'ASC'}, i.root, i.path"
+
+
 def _compile(condition: Condition) -> tuple[str, list[Any]]:
     field, operator, value = condition.field, condition.operator, condition.value
     if field == "id":
         key = parse_id(value) if isinstance(value, str) else None
         return f"i.key {'IS NOT' if operator == '!=' else 'IS'} ?", [key]
+    if field == "quality":
+        return _compile_quality(operator, value), []
     column = _COLUMNS[field]
+    if isinstance(value, Place):
+        return f"{column} {operator} {_PLACE.format(field, '?')}", [value.share]
     if value is None:
         return f"{column} IS {'NOT ' if operator == '!=' else ''}NULL", []
     if field in TIME_FIELDS:
@@ -68,6 +96,12 @@ def _compile(condition: Condition) -> tuple[str, list[Any]]:
 
 
 _IDENTITY = {"=": "IS", "!=": "IS NOT"}  # so that "label != bolt" includes images without a label
+
+
+def _compile_quality(operator: str, value: Any) -> str:
+    """A flaw that a picture has, or for None that it has none at all."""
+    flawed = " OR ".join(FLAWS.values()) if value is None else FLAWS[value]
+    return f"({flawed}) IS {'NOT ' if (operator == '!=') == (value is not None) else ''}TRUE"
 
 
 def _compile_time(column: str, operator: str, start: str, end: str) -> tuple[str, list[Any]]:

@@ -21,6 +21,8 @@ _COMMANDS = {
     "index": "lookalike.cli.index",
     "search": "lookalike.cli.search",
     "similar": "lookalike.cli.search",
+    "images": "lookalike.cli.images",
+    "outliers": "lookalike.cli.outliers",
     "cluster": "lookalike.cli.cluster",
     "label": "lookalike.cli.label",
     "labels": "lookalike.cli.labels",

@@ -35,6 +35,8 @@ def _facts(facts: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         without = f" without {', '.join(root['excludes'])}" if root["excludes"] else ""
         yield "folder", f"{root['folder']} ({root['name']}){without}"
     yield "formats", ", ".join(f"{count:,} {name}" for name, count in facts["formats"].items()) or "none"
+    flawed = (f"{count:,} {flaw}" for flaw, count in facts["quality"].items() if count)
+    yield "quality", ", ".join(flawed) or "none is blurred, dark, bright or plain"
     yield "failed", f"{facts['failures']:,} files"
     yield "removed", f"{facts['removed']:,} files no longer there"
     yield "labelled", f"{facts['labelled']:,} images, {len(facts['labels'])} labels"

@@ -15,6 +15,7 @@ from lookalike.types import ImageRecord, LabelEvent
 if TYPE_CHECKING:
     from lookalike.cluster_results import ClusterDetail, Clustering, ErrorReport, LabelReport
     from lookalike.gallery.adapting import AdaptReport
+    from lookalike.results import OutlierReport
 
 
 class CuratedGallery(OpenGallery):
@@ -224,6 +225,42 @@ class CuratedGallery(OpenGallery):
 
         labelling.check(self._parts, inspected, wrong, by=by, target=target)
         return labelling.error(self._parts, target)
+
+    # -- what stands out -----------------------------------------------------------------------------------------
+
+    def outliers(
+        self,
+        n: int = 20,
+        *,
+        where: str | None = None,
+        since: str | None = None,
+        last_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> OutlierReport:
+        """Find the most unusual images, or among new ones those that are most unlike what was there before.
+
+        Args:
+            n: How many; near-duplicates count as one, exact copies always.
+            where: List only images that fulfil this filter; they are compared with all images in any case.
+            since: Images that were added at this time (ISO 8601, UTC) or later are new: only they are listed, and they
+                are compared with the older ones alone.
+            last_run: The same for what the last run of ``index`` added that read files.
+            progress: Told (stage, done, total).
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            GalleryError: there are too few images to compare with.
+            SettingError: an argument cannot be used.
+        """
+        from lookalike.gallery import unusual
+
+        return unusual.find(self._parts, n, where=where, since=since, last_run=last_run, progress=progress)
+
+    def write_outliers(self, report: OutlierReport, file: str | os.PathLike[str], title: str = "") -> None:
+        """Write a self-contained HTML page that shows unusual images, each with the one that is most like it."""
+        from lookalike.gallery import pages
+
+        pages.write_outliers(self._parts, report, Path(file), title)
 
     # -- learning from labels ------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lookalike.filters import parse
 from lookalike.gallery import health, ingest, pages, query
 from lookalike.gallery.curated import CuratedGallery
 from lookalike.gallery.parts import Progress, no_progress
@@ -148,9 +147,21 @@ class Gallery(CuratedGallery):
 
     # -- looking -----------------------------------------------------------------------------------------------
 
-    def images(self, where: str | None = None) -> Iterator[ImageRecord]:
-        """Records of all images that fulfil the filter, by root and path."""
-        return self._parts.catalogue.all_records(parse(where) if where else ())
+    def images(
+        self, where: str | None = None, *, sort: str = "path", descending: bool = False
+    ) -> Iterator[ImageRecord]:
+        """Records of all images that fulfil the filter.
+
+        Args:
+            where: A filter, see ``lookalike.filters``.
+            sort: One of ``filters.SORT_FIELDS``; images without a value come last, equals by root and path.
+            descending: The largest or latest first.
+
+        Raises:
+            FilterError: the filter cannot be understood.
+            SettingError: there is no such field to sort by.
+        """
+        return query.images(self._parts, where, sort, descending)
 
     def image(self, image_id: str) -> ImageRecord:
         """The record of one image.

@@ -16,7 +16,7 @@ from lookalike.catalogue.base import Catalogue, Scan
 from lookalike.catalogue.data import Extracted, Root, Tally
 from lookalike.errors import SettingError
 from lookalike.extract import embed_shard
-from lookalike.gallery import calibration, dial, regions
+from lookalike.gallery import calibration, dial, regions, unusual
 from lookalike.gallery.follow import synced
 from lookalike.gallery.joining import join_new
 from lookalike.gallery.parts import Parts, Progress
@@ -184,6 +184,7 @@ def _extract(
     total, done, tally = scan.count_todo(), 0, Tally()
     if not total:
         return tally
+    unusual.note_run(parts)
     parts.decoders.start()  # they get ready while the network is loaded
     embedder = parts.embedder(throughput=True)
     coder = regions.Coder(parts)

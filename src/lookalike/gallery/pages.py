@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lookalike.errors import LookalikeError
+from lookalike.errors import LookalikeError, SettingError
 from lookalike.gallery import explaining
 from lookalike.gallery.explaining import Explanation
 from lookalike.gallery.parts import Parts
 from lookalike.gallery.query import record_of
+from lookalike.image_list import Tile, image_list
 from lookalike.report import SAME_FILE, FoldedReport, MatchReport, QueryReport, WhyReport, search_report
-from lookalike.results import Match, SearchResult
+from lookalike.results import Match, Outlier, OutlierReport, SearchResult
 from lookalike.types import ImageRecord
 
 SAME_CONTENT = "a copy of it"
 MOST_FOLDED_PICTURES = 24  # of one stack; the rest of it is listed by name, so that a burst does not swell the page
+_UNUSUAL = (
+    "The value says how far away the images around a picture are, as the network sees them: higher is more unusual."
+    " Unusual is not wrong: look, and decide."
+)
 _ORDERS = {
     "auto": "ordered by kind and by object at once",
     "kind": "ordered by kind",
@@ -37,12 +42,55 @@ def write_report(
     facts = [("gallery", str(parts.path)), ("images", f"{searched:,}"), ("network", model.name)]
     explained = [*explanations, *([()] * (len(results) - len(explanations)))]
     queries = [_query(parts, result, why) for result, why in zip(results, explained, strict=True)]
-    page = search_report(title or parts.path.name, queries, facts=facts)
+    save(parts, file, search_report(title or parts.path.name, queries, facts=facts))
+
+
+def write_outliers(parts: Parts, report: OutlierReport, file: Path, title: str) -> None:
+    """See ``Gallery.write_outliers``."""
+    facts = [
+        ("gallery", str(parts.path)),
+        ("judged", f"{report.judged:,} images"),
+        ("compared with", f"{report.compared_with:,} images"),
+    ]
+    tiles = [_tile(parts, outlier) for outlier in report]
+    save(parts, file, image_list(title or f"Most unusual in {parts.path.name}", _UNUSUAL, tiles, facts=facts))
+
+
+def save(parts: Parts, file: Path, page: str) -> None:
+    """Write a page.
+
+    Raises:
+        SettingError: the file would lie in a photo folder.
+        LookalikeError: the file cannot be written.
+    """
+    target = file.expanduser().resolve()
+    for root in parts.catalogue.roots():
+        if target.is_relative_to(Path(root.location).resolve()):
+            raise SettingError(
+                f"{file} lies in the photo folder {root.location}, and photo folders are never written to",
+                hint="give --html a file elsewhere",
+            )
     try:
         file.write_text(page, encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise LookalikeError(f"cannot write {file}: {reason}", hint="give another file with --html") from error
+
+
+def _tile(parts: Parts, outlier: Outlier) -> Tile:
+    record = record_of(parts, outlier.id)
+    lines = [f"more unusual than {outlier.percentile:.1f} % of the images", _detail(record)]
+    if outlier.stack:
+        lines.append(f"{len(outlier.stack)} more almost like it")
+    beside = None
+    if outlier.nearest is not None:
+        near = record_of(parts, outlier.nearest[0])
+        beside = _thumbnail(parts, near), f"nearest, score {outlier.nearest[1]:.3f}: {near.path.name}"
+    return Tile(record.path, _thumbnail(parts, record), f"{outlier.score:.3f}", lines, beside)
+
+
+def _thumbnail(parts: Parts, record: ImageRecord) -> bytes:
+    return parts.thumbnails.get(bytes.fromhex(record.content)) or b""
 
 
 def _query(parts: Parts, result: SearchResult, explanations: Sequence[Explanation]) -> QueryReport:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lookalike.engines.base import NO_KEY
 from lookalike.errors import EmptyGalleryError, ImageNotFoundError, SettingError
-from lookalike.filters import Condition, parse
+from lookalike.filters import SORT_FIELDS, Condition, parse
 from lookalike.gallery import examples, picture, regions
 from lookalike.gallery.examples import Example
 from lookalike.gallery.follow import synced
@@ -27,6 +27,7 @@ from lookalike.types import DecodedImage, Float32, ImageRecord, format_id, parse
 MATCHES = ("auto", "kind", "object", "plain", "adapted")
 AUTO = "auto"
 _NO_KEYS = np.zeros(0, np.int64)
+_PAGE_ROWS = 1000
 
 
 @dataclass
@@ -187,6 +188,23 @@ def _look(parts: Parts, ask: Ask) -> list[list[tuple[examples.Seen, float]]]:
     """What the network sees in the examples, with their weights: the right ones, the wrong ones."""
     given = (ask.like, ask.unlike)
     return [[(seen, w) for seen, (_, w) in zip(examples.look(parts, some), some, strict=True)] for some in given]
+
+
+def images(parts: Parts, where: str | None, sort: str, descending: bool) -> Iterator[ImageRecord]:
+    """Records in order; see ``Gallery.images``."""
+    if sort not in SORT_FIELDS:
+        raise SettingError(f"there is no field {sort!r} to sort by", hint=f"fields are {', '.join(SORT_FIELDS)}")
+    conditions = parse(where) if where else ()
+    if sort == "path" and not descending:
+        return parts.catalogue.all_records(conditions)
+    return _in_order(parts, parts.catalogue.sorted_keys(conditions, sort, descending=descending).tolist())
+
+
+def _in_order(parts: Parts, keys: list[int]) -> Iterator[ImageRecord]:
+    for start in range(0, len(keys), _PAGE_ROWS):
+        page = keys[start : start + _PAGE_ROWS]
+        records = parts.catalogue.records(page)
+        yield from (records[key] for key in page if key in records)
 
 
 def record_of(parts: Parts, image_id: str) -> ImageRecord:
