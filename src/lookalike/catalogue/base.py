@@ -13,7 +13,18 @@ import numpy as np
 from lookalike.errors import ImageError
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, Float32, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
+from lookalike.types import (
+    Failure,
+    Float16,
+    Float32,
+    ImageRecord,
+    Int8,
+    Int64,
+    LabelDetail,
+    LabelEvent,
+    ModelInfo,
+    Reducer,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -335,6 +346,9 @@ class Catalogue(Protocol):
 
     def label_counts(self) -> dict[str, int]:
         """Number of present images by current label, the most frequent first."""
+
+    def label_details(self, keys: Int64) -> dict[int, LabelDetail]:
+        """Where the current labels of images (n,) come from, by key; those without a label or a file are not in it."""
 
     def label_events(self) -> list[LabelEvent]:
         """All batches of label events, latest first."""

@@ -11,8 +11,16 @@ import apsw
 
 from lookalike.catalogue.base import LabelChange
 from lookalike.catalogue.sql import rows, value
+from lookalike.catalogue.where import CURRENT_EVENT, LABEL
 from lookalike.errors import GalleryError, ImageNotFoundError
-from lookalike.types import LabelEvent, format_id
+from lookalike.types import Int64, LabelDetail, LabelEvent, format_id
+
+_PAGE_ROWS = 1000
+_DETAILS = f"""
+    SELECT i.key, e.label, b.source, b.by, b.at, e.confidence, e.content <> i.content
+    FROM images i JOIN label_events e ON e.number = {CURRENT_EVENT} JOIN label_batches b ON b.number = e.batch
+    WHERE i.state = 'present' AND e.label IS NOT NULL
+"""
 
 
 def now() -> str:
@@ -68,3 +76,21 @@ def events(db: apsw.Connection) -> list[LabelEvent]:
         LabelEvent(number, at, by, source, counts.get(number, {}), json.loads(facts), undone)
         for number, at, by, source, facts, undone in batches
     ]
+
+
+def details(db: apsw.Connection, keys: Int64) -> dict[int, LabelDetail]:
+    """Where the current labels of images come from, by key; images without a label or a file are not in it."""
+    found = {}
+    for start in range(0, len(keys), _PAGE_ROWS):
+        page = keys[start : start + _PAGE_ROWS].tolist()
+        marks = ",".join("?" * len(page))
+        found_rows = rows(db, f"{_DETAILS} AND i.key IN ({marks})", page)
+        for key, label, source, by, at, confidence, is_changed in found_rows:
+            found[key] = LabelDetail(label, source, by, at, confidence, bool(is_changed))
+    return found
+
+
+def counts(db: apsw.Connection) -> dict[str, int]:
+    """Number of present images by current label, the most frequent first."""
+    sql = f"SELECT {LABEL} AS label FROM images i WHERE i.state = 'present'"
+    return dict(rows(db, f"SELECT label, count(*) FROM ({sql}) WHERE label IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"))

@@ -24,7 +24,7 @@ from lookalike.catalogue.sql import rows as sql_rows
 from lookalike.catalogue.where import LABEL, compile_where
 from lookalike.errors import GalleryFormatError, GalleryLockedError
 from lookalike.filters import Condition
-from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer, format_id
+from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelDetail, LabelEvent, ModelInfo, Reducer, format_id
 
 _RECORD = f"""
     SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
@@ -357,11 +357,15 @@ class SqliteCatalogue:
         with self._lock:
             return labels.events(self._db)
 
+    def label_details(self, keys: Int64) -> dict[int, LabelDetail]:
+        """Where the current labels of images come from, by key."""
+        with self._lock:
+            return labels.details(self._db, keys)
+
     def label_counts(self) -> dict[str, int]:
         """Number of present images by current label, the most frequent first."""
-        sql = f"SELECT {LABEL} AS label FROM images i WHERE i.state = 'present'"
-        grouped = f"SELECT label, count(*) FROM ({sql}) WHERE label IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
-        return dict(self._rows(grouped))
+        with self._lock:
+            return labels.counts(self._db)
 
     def check(self) -> list[str]:
         """Complaints of SQLite's own integrity checks; empty when the store is sound."""

@@ -9,10 +9,11 @@ from lookalike.catalogue.schema import PRESENT
 from lookalike.filters import TIME_FIELDS, Condition
 from lookalike.types import parse_id
 
-LABEL = (
-    "(SELECT e.label FROM label_events e JOIN label_batches b ON b.number = e.batch"
+_CURRENT = (
+    "(SELECT e.{0} FROM label_events e JOIN label_batches b ON b.number = e.batch"
     " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1)"
 )
+LABEL, CURRENT_EVENT = _CURRENT.format("label"), _CURRENT.format("number")  # of an image i
 _MODIFIED = "strftime('%Y-%m-%dT%H:%M:%S', i.mtime_ns / 1000000000, 'unixepoch')"
 _COLUMNS = {
     "path": "CAST(i.path AS TEXT)",
