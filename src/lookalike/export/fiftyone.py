@@ -14,7 +14,7 @@ FOLDER = "data"
 
 
 class FiftyOneWriter:
-    """Photos that stay where they are are named in ``data.json``."""
+    """Photos that stay where they are are named in ``data.json``, which is given to the importer as ``data_path``."""
 
     def __init__(self, job: Job) -> None:
         self._parts = {split: _Part(job, split) for split in job.splits}
@@ -50,11 +50,10 @@ class _Part:
     def add(self, row: ExportRow) -> str:
         detail = said(row)
         name, _ = self._folder.place(row)
-        stem = name.rpartition(".")[0]
-        self._labels.add(self._number_of[detail.label], key=stem)
+        self._labels.add(self._number_of[detail.label], key=name.rpartition(".")[0])
         if self._places is None:
             return str(PurePosixPath(self._split, FOLDER, name))
-        self._places.add(utf8(str(row.record.path)), key=stem)
+        self._places.add(utf8(str(row.record.path)), key=name)  # its reader takes the suffix off
         return ""
 
     def finish(self) -> None:

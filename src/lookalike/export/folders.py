@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.parse
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -12,6 +13,7 @@ from lookalike.export.rows import ExportRow, Job, said, values
 from lookalike.file_names import Names
 from lookalike.tables import utf8
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 OURS = ("README.md", "manifest.csv", "export.json")
 
 
@@ -71,9 +73,8 @@ class HuggingFaceWriter:
         """See ``rows.Writer``."""
         name = self._folders.place(row)
         facts = values(row, self._fields)
-        kept = ("label", "id", "source", "by", "at", "relative_path", *(f"field_{name}" for name in self._fields))
-        # No null: a column that is null throughout one split has another type there, and then nothing can be read.
-        line = {"file_name": name, **{column: facts[column] or "" for column in kept}}
+        kept = ("label", "id", "source", "by", "relative_path", *(f"field_{name}" for name in self._fields))
+        line = {"file_name": name, "at": facts["at"], **{column: _surely_text(facts[column]) for column in kept}}
         self._files[row.split].write(json.dumps(line) + "\n")
         return str(PurePosixPath(row.split, name))
 
@@ -84,6 +85,15 @@ class HuggingFaceWriter:
         """See ``rows.Writer``."""
         for file in self._files.values():
             file.close()
+
+
+def _surely_text(text: str | None) -> str:
+    """The text so that it is read as text.
+
+    A column of dates, or of nothing, in one split, and of other texts in another, is of two types, and ``datasets`` then
+    reads nothing at all. So what looks like a date ends in a space, and nothing is an empty text.
+    """
+    return f"{text} " if text and _DATE.match(text) else text or ""
 
 
 class OneFolder:
