@@ -44,7 +44,7 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = (), *, by_stem: bool = False) -> None:
         self._by_stem = by_stem
-        self._taken = {self._key(*_parted(name)) for name in taken}
+        self._taken = {self._key(name) for name in taken}
         self._next: dict[str, int] = {}
 
     def give(self, text: str, *, suffix: str | None = None) -> str:
@@ -58,22 +58,29 @@ class Names:
         if suffix is not None:
             stem, own = (stem if own.lower() == suffix.lower() else text), suffix
         stem = safe_name(stem)
-        key = self._key(stem, own)
+        if self._by_stem and not own:
+            stem, own = _at_last_dot(stem)
+        name, key = stem + own, self._key(stem + own)
         number = self._next.get(key, 1)
-        given = stem
-        while self._key(given, own) in self._taken:
+        while self._key(name) in self._taken:
             number += 1
-            given = f"{stem}-{number}"
+            name = f"{stem}-{number}{own}"
         self._next[key] = number
-        self._taken.add(self._key(given, own))
-        return given + own
+        self._taken.add(self._key(name))
+        return name
 
-    def _key(self, stem: str, suffix: str) -> str:
+    def _key(self, name: str) -> str:
         # Systems fold case and compose letters in ways of their own; this folds at least as much as any of them.
-        return unicodedata.normalize("NFKC", (stem if self._by_stem else stem + suffix).casefold()).casefold()
+        seen = _at_last_dot(name)[0] if self._by_stem else name
+        return unicodedata.normalize("NFKC", seen.casefold()).casefold()
+
+
+def _at_last_dot(name: str) -> tuple[str, str]:
+    stem, dot, end = name.rpartition(".")
+    return (stem, dot + end) if stem else (name, "")
 
 
 def _parted(name: str) -> tuple[str, str]:
     """Stem and suffix."""
-    stem, dot, end = name.rpartition(".")
-    return (stem, dot + end) if stem and _SUFFIX.fullmatch(dot + end) else (name, "")
+    stem, end = _at_last_dot(name)
+    return (stem, end) if _SUFFIX.fullmatch(end) else (name, "")

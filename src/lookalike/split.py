@@ -12,8 +12,8 @@ from lookalike.errors import SettingError, ShapeError
 from lookalike.types import Int64, check_array
 
 NAMES = {2: ("train", "test"), 3: ("train", "val", "test")}
-NO_LABEL = -1
 _SUM_TOLERANCE = 1e-6
+_SIZE_WEIGHT = 3.0  # of a part's size against its share of a label: at 1, rare labels draw too much to the largest part
 
 Bools = NDArray[np.bool_]
 
@@ -97,7 +97,7 @@ def assign(groups: Int64, labels: Int64, fractions: Sequence[float], *, seed: in
 
     Args:
         groups: (n,) int64, 0 or more: rows of equal number stay together.
-        labels: (n,) int64; NO_LABEL counts as a label of its own.
+        labels: (n,) int64; whatever number stands for no label counts as a label of its own.
         fractions: See ``check_fractions``.
         seed: Decides between groups of equal size.
 
@@ -106,7 +106,7 @@ def assign(groups: Int64, labels: Int64, fractions: Sequence[float], *, seed: in
 
     *Source*: greedy stratification of groups, largest first, as in scikit-learn's ``StratifiedGroupKFold``, with parts
     of different sizes. What is kept small is the sum of (counted - wanted)^2 / wanted over parts, and over labels
-    within parts (Pearson's statistic).
+    within parts (Pearson's statistic), where the size of a part weighs ``_SIZE_WEIGHT`` times as much as one label.
     """
     check_array("groups", groups, (None,), np.int64)
     check_array("labels", labels, groups.shape, np.int64)
@@ -154,7 +154,7 @@ class _Balance:
         """What the group adds to the sum of squares."""
         wanted, wanted_of = self._wanted[part]
         have_of = self._have_of[part]
-        cost = _added(self._have[part], sum(count for _, count in mix), wanted)
+        cost = _SIZE_WEIGHT * _added(self._have[part], sum(count for _, count in mix), wanted)
         return cost + sum(_added(have_of[label], count, wanted_of[label]) for label, count in mix)
 
 

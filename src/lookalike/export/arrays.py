@@ -26,7 +26,7 @@ class NpzWriter:
         """See ``rows.Writer``."""
         label = row.detail.label if row.detail else ""
         # Equal texts are kept once: there are few labels and splits, however many images.
-        texts = (row.record.id, utf8(str(row.record.path)), utf8(label), row.split)
+        texts = (row.record.id, utf8(str(row.record.path)), label, row.split)
         for column, text in zip(self._texts.values(), texts, strict=True):
             column.append(text)
         return ""

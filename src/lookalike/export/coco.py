@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from lookalike.export.folders import OneFolder
 from lookalike.export.rows import ExportRow, Job, said, values
 from lookalike.export.streams import JsonStream, Spool
-from lookalike.tables import utf8
 
 FOLDER = "images"
 
@@ -21,7 +20,7 @@ class CocoWriter:
         self._brings = not job.photos.stay
         self._folder = OneFolder(job, job.draft / FOLDER)
         self._number_of = {label: number for number, label in enumerate(job.labels, 1)}
-        categories = [{"id": number, "name": utf8(label)} for label, number in self._number_of.items()]
+        categories = [{"id": number, "name": label} for label, number in self._number_of.items()]
         self._documents = {split: _Document(job, split, json.dumps(categories)) for split in job.splits}
         self._count = 0
 

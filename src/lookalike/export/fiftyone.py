@@ -43,7 +43,7 @@ class _Part:
         self._folder = OneFolder(job, folder / FOLDER)
         folder.mkdir(exist_ok=True)
         self._number_of = {label: number for number, label in enumerate(job.labels)}
-        classes = json.dumps([utf8(label) for label in job.labels])
+        classes = json.dumps(job.labels)
         self._labels = JsonStream(folder / "labels.json", f'{{"classes": {classes},\n"labels": {{\n', "\n}}\n")
         self._places = JsonStream(folder / "data.json", "{\n", "\n}\n") if job.photos.stay else None
 

@@ -90,8 +90,8 @@ class HuggingFaceWriter:
 def _surely_text(text: str | None) -> str:
     """The text so that it is read as text.
 
-    A column of dates, or of nothing, in one split, and of other texts in another, is of two types, and ``datasets`` then
-    reads nothing at all. So what looks like a date ends in a space, and nothing is an empty text.
+    A column of dates, or of nothing, in one split, and of other texts in another, is of two types, and then
+    ``datasets`` reads nothing at all. So what looks like a date ends in a space, and nothing is an empty text.
     """
     return f"{text} " if text and _DATE.match(text) else text or ""
 

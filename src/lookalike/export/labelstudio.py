@@ -9,7 +9,6 @@ from xml.sax.saxutils import quoteattr
 from lookalike.export.folders import OneFolder, quoted
 from lookalike.export.rows import ExportRow, Job, values
 from lookalike.export.streams import JsonStream
-from lookalike.tables import utf8
 from lookalike.types import LabelDetail
 
 FOLDER = "images"
@@ -47,7 +46,7 @@ class LabelStudioWriter:
 
 
 def _opinion(detail: LabelDetail) -> dict[str, list[dict[str, Any]]]:
-    value = {"choices": [utf8(detail.label)]}
+    value = {"choices": [detail.label]}
     result = [{"from_name": _FROM, "to_name": _TO, "type": "choices", "value": value}]
     if detail.source in BY_PEOPLE:
         return {"annotations": [{"result": result}]}
@@ -57,7 +56,7 @@ def _opinion(detail: LabelDetail) -> dict[str, list[dict[str, Any]]]:
 
 def label_config(labels: tuple[str, ...]) -> str:
     """The labelling interface that fits the tasks."""
-    choices = "".join(f"    <Choice value={quoteattr(utf8(label))}/>\n" for label in labels)
+    choices = "".join(f"    <Choice value={quoteattr(label)}/>\n" for label in labels)
     return (
         f'<View>\n  <Image name="{_TO}" value="${_TO}"/>\n'
         f'  <Choices name="{_FROM}" toName="{_TO}" choice="single" showInline="true">\n{choices}  </Choices>\n</View>\n'
