@@ -1,4 +1,4 @@
-"""Splits: what belongs together is never divided, everything is assigned, and fractions are met as well as groups allow."""
+"""Splits: what belongs together is never divided, all is assigned, fractions are met as well as groups allow."""
 
 from __future__ import annotations
 

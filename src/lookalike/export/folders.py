@@ -119,7 +119,11 @@ class OneFolder:
         """
         name = self._names.give(row.record.path.name, suffix=suffix_of(row.record))
         self._photos.bring(row.record, self._folder / name)
-        return name, name if self._brings else utf8(row.record.path.relative_to(self._base).as_posix())
+        if self._brings:
+            return name, name
+        path = row.record.path
+        below = path.relative_to(self._base) if path.is_relative_to(self._base) else path  # on another drive
+        return name, utf8(below.as_posix())
 
 
 def quoted(path: str) -> str:

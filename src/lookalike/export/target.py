@@ -66,9 +66,7 @@ class Target:
         _sync(self.path.parent)
 
 
-def check(
-    path: Path, *, is_folder: bool, overwrite: bool, photos: Sequence[Path], gallery: Path, option: str = "--overwrite"
-) -> Target:
+def check(path: Path, *, is_folder: bool, overwrite: bool, photos: Sequence[Path], gallery: Path) -> Target:
     """Make sure that an export may be written there.
 
     Args:
@@ -77,7 +75,6 @@ def check(
         overwrite: Whether an earlier export may be replaced.
         photos: Folders of photos, which are never written to.
         gallery: The gallery's folder.
-        option: How overwriting is asked for.
 
     Raises:
         SettingError: it is among photos, holds photos or the gallery, is taken, or has no folder to be in.
@@ -92,7 +89,7 @@ def check(
     for taken in (place,) if is_folder else (place, target.card):
         if os.path.lexists(taken):
             if not overwrite:
-                raise SettingError(f"{taken} is there already", hint=f"another name, or {option} to replace it")
+                raise SettingError(f"{taken} is there already", hint="give another name, or --overwrite")
             _refuse_foreign(taken, is_folder=is_folder)
     return target
 

@@ -250,8 +250,10 @@ def _notes(parts: Parts, plan: _Plan, tally: _Tally, photos: Photos) -> Iterator
         example = plan.listed.unmatched_examples[0]
         yield f"{unmatched:,} paths do not match the template of the fields; for example {example}"
     if photos.copied_instead:
-        yield f"{photos.copied_instead:,} photos were copied, because they cannot be hard-linked from there"
+        yield f"{photos.copied_instead:,} photos were copied: hard links to them cannot be made there"
     if tally.escaped:
-        yield f"{tally.escaped:,} paths are no UTF-8; their other bytes are written as \\xff and the like"
-    if photos.stay:
-        yield f"photos stay where they are; their paths begin at {_base(parts)}"
+        yield f"paths that are no UTF-8: {tally.escaped:,}; their other bytes are written as \\xff and the like"
+    if photos.stay or plan.form.name == "labelstudio":
+        begin = _base(parts) if photos.stay else plan.target.path
+        serve = ", which is LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT" if plan.form.name == "labelstudio" else ""
+        yield f"paths of photos begin at {begin}{serve}"
