@@ -10,14 +10,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 QUICK = ("startup.py", "decode.py", "indexing.py", "search.py")
 LONG = (
-    "quality.py",
-    "dial.py",
-    "calibration.py",
-    "regions.py",
-    "explain.py",
-    "feedback.py",
-    "adapt.py",
-    "export.py",
+    *("quality.py", "dial.py", "calibration.py", "regions.py", "explain.py", "feedback.py", "adapt.py", "export.py"),
     "scale.py",
 )
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from lookalike import Gallery
 from lookalike.catalogue.base import LabelChange
+from lookalike.errors import GalleryError
 from lookalike.export.formats import FORMATS
 from lookalike.types import parse_id
 from tests.flow.conftest import Cli
@@ -242,6 +243,36 @@ def test_every_folder_has_a_manifest_that_leads_back_to_the_photos(gallery: Gall
             for row in rows:
                 copy = tmp_path / form / row["file"]
                 assert copy.read_bytes() == contents[row["id"]].path.read_bytes()
+
+
+def test_an_empty_gallery_has_nothing_to_export_and_one_image_is_enough(
+    tmp_path: Path, picture: Callable[..., Path]
+) -> None:
+    with Gallery.create(tmp_path / "gallery") as gallery:
+        for split in (None, "0.8,0.1,0.1"):
+            with pytest.raises(GalleryError, match="there is nothing to export"):
+                gallery.export(tmp_path / "out.csv", split=split)
+        picture(tmp_path / "photos" / "one.jpg")
+        gallery.index(tmp_path / "photos")
+        report = gallery.export(tmp_path / "out.csv", split="0.8,0.1,0.1")
+    assert {part: sum(labels.values()) for part, labels in report.by_split.items()} == {"train": 1, "val": 0, "test": 0}
+    assert report.split is not None
+    assert report.split.leaks == report.split.naive_leaks == 0
+
+
+def test_images_that_changed_since_they_were_labelled_are_counted(tmp_path: Path, picture: Callable[..., Path]) -> None:
+    file = picture(tmp_path / "photos" / "one.jpg", 0, 0)
+    picture(tmp_path / "photos" / "two.jpg", 1, 0)
+    with Gallery.create(tmp_path / "gallery") as gallery:
+        gallery.index(tmp_path / "photos")
+        gallery.label_images({record.id: "disc" for record in gallery.images()})
+        picture(file, 0, 1)
+        gallery.index()
+        report = gallery.export(tmp_path / "out.csv")
+    assert report.changed_since_labelled == 1
+    flags = {Path(row["path"]).stem: row["changed_since_labelled"] for row in rows_of(tmp_path / "out.csv")}
+    assert flags == {"one": "true", "two": "false"}
+    assert "1 images have changed since they were labelled" in report.card.read_text(encoding="utf-8")
 
 
 def test_python_and_the_command_line_write_the_same(gallery: Gallery, cli: Cli, tmp_path: Path) -> None:
