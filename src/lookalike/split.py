@@ -13,7 +13,9 @@ from lookalike.types import Int64, check_array
 
 NAMES = {2: ("train", "test"), 3: ("train", "val", "test")}
 _SUM_TOLERANCE = 1e-6
-_SIZE_WEIGHT = 3.0  # of a part's size against its share of a label: at 1, rare labels draw too much to the largest part
+# How sizes are weighed against labels: with less of either, rare labels draw too much to the largest part.
+_SIZE_WEIGHT = 3.0  # of a part's size against its share of a label
+_LEAST_WANTED = 2.0  # what is wanted of a rare label counts as this much
 
 Bools = NDArray[np.bool_]
 
@@ -106,7 +108,7 @@ def assign(groups: Int64, labels: Int64, fractions: Sequence[float], *, seed: in
 
     *Source*: greedy stratification of groups, largest first, as in scikit-learn's ``StratifiedGroupKFold``, with parts
     of different sizes. What is kept small is the sum of (counted - wanted)^2 / wanted over parts, and over labels
-    within parts (Pearson's statistic), where the size of a part weighs ``_SIZE_WEIGHT`` times as much as one label.
+    within parts (Pearson's statistic), where sizes weigh more than labels and rare labels less.
     """
     check_array("groups", groups, (None,), np.int64)
     check_array("labels", labels, groups.shape, np.int64)
@@ -159,7 +161,7 @@ class _Balance:
 
 
 def _added(have: int, count: int, wanted: float) -> float:
-    return count * (2 * (have - wanted) + count) / wanted
+    return count * (2 * (have - wanted) + count) / max(wanted, _LEAST_WANTED)
 
 
 def naive(n: int, fractions: Sequence[float], *, seed: int = 0) -> Int64:
