@@ -156,6 +156,27 @@ class LabelEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelDetail:
+    """Where the current label of one image comes from.
+
+    Attributes:
+        label: The label.
+        source: As in ``LabelEvent``.
+        by: Who.
+        at: When, ISO 8601, UTC.
+        confidence: Of a propagated label, 0..1.
+        is_changed: Whether the image shows something else than when it was labelled.
+    """
+
+    label: str
+    source: str
+    by: str
+    at: str
+    confidence: float | None
+    is_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeSpec:
     """What a decoder must hand to a network.
 

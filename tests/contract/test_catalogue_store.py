@@ -20,7 +20,7 @@ from lookalike.errors import (
     SettingError,
 )
 from lookalike.filters import parse
-from lookalike.types import Reducer, format_id
+from lookalike.types import LabelDetail, Reducer, format_id
 from tests.contract.catalogues import DIM, MODEL, bad, content_of, embedding_of, entry, good, ids, run, tap_of
 
 
@@ -147,6 +147,29 @@ def test_labels_can_be_replaced_taken_away_and_undone_in_any_order(catalogue: Sq
     assert [e.batch for e in events] == [3, 2, 1]
     assert events[2].labels == {"bolt": 2}
     assert events[2].undone_at is not None
+
+
+def test_a_label_says_where_it_comes_from(catalogue: SqliteCatalogue) -> None:
+    run(catalogue, {"a.jpg": "A", "b.jpg": "B", "c.jpg": "C", "gone.jpg": "D"})
+    key = {path: int(image_id, 16) for path, image_id in ids(catalogue).items()}
+    keys = np.array(list(key.values()), np.int64)
+    assert catalogue.label_details(keys) == {}
+    label(catalogue, {"a.jpg": "bolt", "b.jpg": "bolt", "gone.jpg": "bolt"})
+    guess = [LabelChange(key["b.jpg"], "nut", 0.75), LabelChange(key["c.jpg"], "nut", 0.5)]
+    second = catalogue.add_labels(guess, by="you", source="propagated")
+    run(catalogue, {"a.jpg": "changed", "b.jpg": "B", "c.jpg": "C"}, version=2)
+    details = catalogue.label_details(keys)
+    at = {event.batch: event.at for event in catalogue.label_events()}
+    assert details == {
+        key["a.jpg"]: LabelDetail("bolt", "person", "me", at[1], None, is_changed=True),
+        key["b.jpg"]: LabelDetail("nut", "propagated", "you", at[second], 0.75, is_changed=False),
+        key["c.jpg"]: LabelDetail("nut", "propagated", "you", at[second], 0.5, is_changed=False),
+    }
+    catalogue.undo_labels(second)
+    label(catalogue, {"a.jpg": None})
+    details = catalogue.label_details(keys)
+    assert {number: detail.label for number, detail in details.items()} == {key["b.jpg"]: "bolt"}
+    assert catalogue.label_details(np.array([1], np.int64)) == {}
 
 
 def test_labelling_an_unknown_image_changes_nothing(catalogue: SqliteCatalogue) -> None:

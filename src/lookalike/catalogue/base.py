@@ -21,7 +21,7 @@ from lookalike.catalogue.data import (
 )
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, ImageRecord, Int8, Int64, LabelEvent, ModelInfo, Reducer
+from lookalike.types import Failure, Float16, ImageRecord, Int8, Int64, LabelDetail, LabelEvent, ModelInfo, Reducer
 
 
 class Scan(Protocol):
@@ -255,6 +255,9 @@ class Catalogue(Protocol):
 
     def labelled_in(self, batch: int) -> list[int]:
         """Keys of the images of a batch of labels, in the order in which they were given."""
+
+    def label_details(self, keys: Int64) -> dict[int, LabelDetail]:
+        """Where the current labels of images (n,) come from, by key; those without a label or a file are not in it."""
 
     def label_events(self) -> list[LabelEvent]:
         """All batches of label events, latest first."""

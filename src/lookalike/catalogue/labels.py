@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from lookalike.catalogue.data import LabelChange
 from lookalike.catalogue.sql import rows, value
+from lookalike.catalogue.where import CURRENT_EVENT
 from lookalike.errors import GalleryError, ImageNotFoundError
-from lookalike.types import LabelEvent, format_id
+from lookalike.types import Int64, LabelDetail, LabelEvent, format_id
+
+_PAGE_ROWS = 1000
+_DETAILS = f"""
+    SELECT i.key, e.label, b.source, b.by, b.at, e.confidence, e.content <> i.content
+    FROM images i JOIN label_events e ON e.number = {CURRENT_EVENT} JOIN label_batches b ON b.number = e.batch
+    WHERE i.state = 'present' AND e.label IS NOT NULL
+"""
 
 
 def now() -> str:
@@ -93,3 +103,64 @@ def events(db: apsw.Connection) -> list[LabelEvent]:
         LabelEvent(number, at, by, source, counts.get(number, {}), json.loads(facts), undone)
         for number, at, by, source, facts, undone in batches
     ]
+
+
+def details(db: apsw.Connection, keys: Int64) -> dict[int, LabelDetail]:
+    """Where the current labels of images come from, by key; images without a label or a file are not in it."""
+    found = {}
+    for start in range(0, len(keys), _PAGE_ROWS):
+        page = keys[start : start + _PAGE_ROWS].tolist()
+        marks = ",".join("?" * len(page))
+        found_rows = rows(db, f"{_DETAILS} AND i.key IN ({marks})", page)
+        for key, label, source, by, at, confidence, is_changed in found_rows:
+            found[key] = LabelDetail(label, source, by, at, confidence, bool(is_changed))
+    return found
+
+
+class SqliteLabels:
+    """The part of ``SqliteCatalogue`` that keeps labels; see ``catalogue.base.Catalogue``."""
+
+    _db: apsw.Connection
+    _lock: threading.RLock
+
+    if TYPE_CHECKING:
+
+        def write(self) -> AbstractContextManager[apsw.Connection]:
+            """One write transaction."""
+
+    def add_labels(
+        self, changes: Sequence[LabelChange], *, by: str, source: str, facts: Mapping[str, Any] | None = None
+    ) -> int:
+        """Append label events as one batch; returns its number."""
+        with self.write() as db:
+            return add(db, changes, by=by, source=source, facts=facts or {})
+
+    def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
+        """Take back a batch (None: the last in force); returns its number and how many labels it held."""
+        with self.write() as db:
+            return undo(db, batch)
+
+    def label_events(self) -> list[LabelEvent]:
+        """All batches of label events, latest first."""
+        with self._lock:
+            return events(self._db)
+
+    def labels(self) -> dict[int, str]:
+        """Label by key of the present images that have one."""
+        with self._lock:
+            return current(self._db)
+
+    def label_batches(self) -> dict[int, int]:
+        """Number of the batch that each present image has its label from, by key."""
+        with self._lock:
+            return current_batches(self._db)
+
+    def labelled_in(self, batch: int) -> list[int]:
+        """Keys of the images of a batch, in the order in which they were given."""
+        with self._lock:
+            return keys_in(self._db, batch)
+
+    def label_details(self, keys: Int64) -> dict[int, LabelDetail]:
+        """Where the current labels of images come from, by key."""
+        with self._lock:
+            return details(self._db, keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ import numpy as np
 
 from lookalike.catalogue import derived, features, labels, reducers, roots, schema, state
 from lookalike.catalogue.clusters import SqliteClusters
-from lookalike.catalogue.data import Changes, Contents, LabelChange, Root
+from lookalike.catalogue.data import Changes, Contents, Root
+from lookalike.catalogue.labels import SqliteLabels
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
@@ -26,7 +27,7 @@ from lookalike.catalogue.where import LABEL, compile_order, compile_where
 from lookalike.errors import GalleryFormatError, GalleryLockedError
 from lookalike.filters import Condition
 from lookalike.quality import Quality
-from lookalike.types import Failure, Float16, ImageRecord, Int64, LabelEvent, ModelInfo, Reducer, format_id
+from lookalike.types import Failure, Float16, ImageRecord, Int64, ModelInfo, Reducer, format_id
 
 _RECORD = f"""
     SELECT i.key, i.root, i.path, r.location, lower(hex(c.hash)), i.size_bytes, i.mtime_ns, c.width_px, c.height_px,
@@ -36,7 +37,7 @@ _RECORD = f"""
 _PAGE_ROWS = 1000
 
 
-class SqliteCatalogue:
+class SqliteCatalogue(SqliteLabels):
     """See ``catalogue.base.Catalogue``.
 
     Args:
@@ -339,38 +340,6 @@ class SqliteCatalogue:
             yield scan
         finally:
             scan.close()
-
-    def add_labels(
-        self, changes: Sequence[LabelChange], *, by: str, source: str, facts: Mapping[str, Any] | None = None
-    ) -> int:
-        """Append label events as one batch; returns its number."""
-        with self.write() as db:
-            return labels.add(db, changes, by=by, source=source, facts=facts or {})
-
-    def undo_labels(self, batch: int | None = None) -> tuple[int, int]:
-        """Take back a batch (None: the last in force); returns its number and how many labels it held."""
-        with self.write() as db:
-            return labels.undo(db, batch)
-
-    def label_events(self) -> list[LabelEvent]:
-        """All batches of label events, latest first."""
-        with self._lock:
-            return labels.events(self._db)
-
-    def labels(self) -> dict[int, str]:
-        """Label by key of the present images that have one."""
-        with self._lock:
-            return labels.current(self._db)
-
-    def label_batches(self) -> dict[int, int]:
-        """Number of the batch that each present image has its label from, by key."""
-        with self._lock:
-            return labels.current_batches(self._db)
-
-    def labelled_in(self, batch: int) -> list[int]:
-        """Keys of the images of a batch, in the order in which they were given."""
-        with self._lock:
-            return labels.keys_in(self._db, batch)
 
     def check(self) -> list[str]:
         """Complaints of SQLite's own integrity checks; empty when the store is sound."""

@@ -10,10 +10,11 @@ from lookalike.catalogue.schema import PRESENT
 from lookalike.filters import MEASURE_FIELDS, TIME_FIELDS, Condition, Place
 from lookalike.types import parse_id
 
-LABEL = (
-    "(SELECT e.label FROM label_events e JOIN label_batches b ON b.number = e.batch"
+_CURRENT = (
+    "(SELECT e.{0} FROM label_events e JOIN label_batches b ON b.number = e.batch"
     " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1)"
 )
+LABEL, CURRENT_EVENT = _CURRENT.format("label"), _CURRENT.format("number")  # of an image i
 # Whether the picture became another one since its label was set: the file changed, and so did what the network sees.
 _CHANGED = (
     "coalesce((SELECT CASE WHEN e.content <> i.content AND e.label IS NOT NULL AND"

@@ -29,6 +29,7 @@ _COMMANDS = {
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",
+    "export": "lookalike.cli.export",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",
     "failures": "lookalike.cli.state",

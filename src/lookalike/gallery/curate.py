@@ -14,6 +14,7 @@ import numpy as np
 from lookalike.catalogue.data import LabelChange
 from lookalike.errors import ImageNotFoundError, SettingError
 from lookalike.gallery.parts import Parts
+from lookalike.tables import original
 from lookalike.types import parse_id
 
 
@@ -63,10 +64,13 @@ def import_labels(parts: Parts, file: Path, *, by: str | None) -> dict[str, Any]
 def read_labels(parts: Parts, file: Path) -> tuple[dict[int, str], list[str]]:
     """Label by image key from a CSV file with columns path and label, and the paths that the gallery does not know.
 
+    The apostrophes of ``lookalike.tables`` are taken away, so what was exported can be brought along.
+
     Raises:
         SettingError: the file cannot be read, or lacks a column.
     """
-    rows = ((row["path"], (row["label"] or "").strip()) for row in read_table(file, ("path", "label")))
+    table = read_table(file, ("path", "label"))
+    rows = ((original(row["path"]), original((row["label"] or "").strip())) for row in table)
     labels = {path: label for path, label in rows if path and label}
     known = find_images(parts, file, list(labels))
     unknown = [path for path in labels if path not in known]

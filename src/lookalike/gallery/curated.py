@@ -14,6 +14,7 @@ from lookalike.types import ImageRecord, LabelEvent
 
 if TYPE_CHECKING:
     from lookalike.cluster_results import ClusterDetail, Clustering, ErrorReport, LabelReport
+    from lookalike.export.report import ExportReport
     from lookalike.gallery.adapting import AdaptReport
     from lookalike.results import OutlierReport
 
@@ -261,6 +262,52 @@ class CuratedGallery(OpenGallery):
         from lookalike.gallery import pages
 
         pages.write_outliers(self._parts, report, Path(file), title)
+
+    # -- handing on --------------------------------------------------------------------------------------------
+
+    def export(
+        self,
+        target: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        split: Sequence[float] | str | None = None,
+        group_by: str | None = None,
+        where: str | None = None,
+        files: str | None = None,
+        labelled_only: bool = False,
+        url_prefix: str | None = None,
+        seed: int = 0,
+        overwrite: bool = False,
+        progress: Progress = no_progress,
+    ) -> ExportReport:
+        """Write images and labels for other tools; see ``docs/export.md``. The target is there complete or not at all.
+
+        Args:
+            target: File or folder to make; never among photos.
+            format: csv, jsonl, npz, parquet, imagefolder, coco, labelstudio, fiftyone or huggingface; None goes by the
+                target's suffix.
+            split: Fractions that add up to 1: train, val and test, or train and test. Copies and near-duplicates stay
+                in one part.
+            group_by: A template such as ``{site}/{asset}/*`` of paths below their root: images that share all fields
+                stay in one part, and tables get the fields as columns.
+            where: A filter, as in ``search``.
+            files: How photos come along: "copy", "hardlink", "symlink", or "reference": they stay where they are.
+            labelled_only: Leave out images without a label also where the format has a place for them.
+            url_prefix: What the addresses of photos begin with, for labelstudio.
+            seed: Decides between groups of equal size.
+            overwrite: Replace an earlier export.
+            progress: Told (stage, done, total).
+
+        Raises:
+            SettingError: an argument cannot be used, or the target is taken or among photos; nothing was written.
+            MissingExtraError: the format needs an optional part.
+            GalleryError: there is nothing to export.
+            LookalikeError: the target cannot be written; nothing is left of it.
+        """
+        from lookalike.gallery import exporting
+
+        ask = exporting.Ask(format, split, group_by, where, files, labelled_only, url_prefix, seed, overwrite)
+        return exporting.export(self._parts, Path(target), ask, progress)
 
     # -- learning from labels ------------------------------------------------------------------------------------
 

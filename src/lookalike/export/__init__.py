@@ -1,0 +1,1 @@
+"""Writing images and labels in the formats of other tools. Photos are only read."""
