@@ -12,12 +12,12 @@ from lookalike.types import Float16, Float32, Int64
 
 MOST_REFERENCES = 4000  # images that stand for all others
 _FALL = 6  # power of the cosine: how fast an image says less of another one
-_LEAST_GAIN = 0.01  # images; who decides less is no use
+_NEAR_DUPLICATE = 0.9  # cosine of unsmoothed vectors from which on two images are not both chosen
 _BLOCK_ROWS = 2**12
 
 
 def most_decisive(
-    smoothed: Float16, doubts: Float32, labelled: Int64, count: int, seed: int = 0
+    smoothed: Float16, even: Float16, doubts: Float32, labelled: Int64, count: int, seed: int = 0
 ) -> tuple[Int64, Float32]:
     """Images whose label would settle the most, one after another.
 
@@ -27,6 +27,7 @@ def most_decisive(
 
     Args:
         smoothed: (n, d) float16 of unit length, see ``propagate.Description``.
+        even: (n, d) float16, likewise: tells near-duplicates.
         doubts: (n,) float32, how likely the label that each would get is wrong, 0..1; 1 where nothing is known.
         labelled: (m,) int64, the rows that bear a label.
         count: How many to choose.
@@ -34,7 +35,7 @@ def most_decisive(
 
     Returns:
         Rows (k,) int64, the most decisive first, and how many images each settles (k,) float32; fewer than ``count``
-        where no other settles anything.
+        where all others are labelled or near-duplicates of these.
 
     *Source*: greedy facility location (Nemhauser et al. 1978: within 1 - 1/e of the best choice).
     """
@@ -46,16 +47,17 @@ def most_decisive(
     for start in range(0, len(labelled), _BLOCK_ROWS):
         known = smoothed[labelled[start : start + _BLOCK_ROWS]].astype(np.float32)
         np.maximum(settled, _alike(rows, known).max(axis=1), out=settled)
+    unsmoothed, allowed = even[references].astype(np.float32), np.full(len(rows), True)
     chosen: list[int] = []
     gains: list[float] = []
-    while len(chosen) < min(count, len(references)):
-        gain = np.maximum(alike - settled, 0) @ weights
+    while len(chosen) < count and allowed.any():
+        gain = np.where(allowed, np.maximum(alike - settled, 0) @ weights, -1)
         best = int(gain.argmax())
-        if gain[best] < _LEAST_GAIN:
-            break
         chosen.append(best)
         gains.append(float(gain[best]))
         np.maximum(settled, alike[best], out=settled)
+        allowed &= unsmoothed @ unsmoothed[best] < _NEAR_DUPLICATE
+        allowed[best] = False
     return references[chosen].astype(np.int64), np.array(gains, np.float32)
 
 

@@ -3,8 +3,9 @@
 >>> [str(c) for c in parse("format = JPEG and width >= 1000")]
 ['format = JPEG', 'width >= 1000']
 
-Fields: path, name, root, id, format, label (text); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB
-and GB are understood), width, height (pixels). Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob
+Fields: path, name, root, id, format, label, source (text; who or what the label comes from: person, import, cluster or
+propagated); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB and GB are understood), width, height
+(pixels); confidence (of a propagated label, 0 to 1). Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob
 pattern with ``*`` and ``?``, upper and lower case alike; without either it means "contains"). Values with spaces
 stand in quotes. ``none`` means "has no value": ``label = none``.
 """
@@ -19,10 +20,11 @@ from datetime import datetime, timedelta
 
 from lookalike.errors import FilterError
 
-TEXT_FIELDS = ("path", "name", "root", "id", "format", "label")
+TEXT_FIELDS = ("path", "name", "root", "id", "format", "label", "source")
 TIME_FIELDS = ("date", "taken", "added")
 NUMBER_FIELDS = ("size", "width", "height")
-FIELDS = TEXT_FIELDS + TIME_FIELDS + NUMBER_FIELDS
+DECIMAL_FIELDS = ("confidence",)
+FIELDS = TEXT_FIELDS + TIME_FIELDS + NUMBER_FIELDS + DECIMAL_FIELDS
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _CONDITION = re.compile(r"^\s*([A-Za-z_]+)\s*(!=|<=|>=|=|<|>|~)\s*(.*?)\s*$", re.DOTALL)
@@ -43,7 +45,7 @@ class Condition:
     field: str
     operator: str
     text: str
-    value: str | int | tuple[str, str] | None
+    value: str | int | float | tuple[str, str] | None
 
     def __str__(self) -> str:
         return f"{self.field} {self.operator} {self.text}"
@@ -99,7 +101,7 @@ def _unquote(raw: str, part: str) -> str:
     return words[0]
 
 
-def _value(field: str, operator: str, text: str) -> str | int | tuple[str, str] | None:
+def _value(field: str, operator: str, text: str) -> str | int | float | tuple[str, str] | None:
     if text.lower() == "none":
         if operator not in ("=", "!="):
             raise FilterError(f"{field} {operator} none: 'none' goes with = and != only")
@@ -110,6 +112,8 @@ def _value(field: str, operator: str, text: str) -> str | int | tuple[str, str] 
         raise FilterError(f"{field} {operator} {text}: text fields are compared with =, != and ~")
     if field in NUMBER_FIELDS:
         return _number(field, text)
+    if field in DECIMAL_FIELDS:
+        return _decimal(field, text)
     if field in TIME_FIELDS:
         return _interval(field, text)
     return text
@@ -121,6 +125,12 @@ def _number(field: str, text: str) -> int:
     if not match or match.group(2).lower() not in units:
         raise FilterError(f"{field}: {text!r} is no number", hint=f"units: {', '.join(u for u in units if u)}")
     return round(float(re.sub("[_,]", "", match.group(1))) * units[match.group(2).lower()])
+
+
+def _decimal(field: str, text: str) -> float:
+    if not re.fullmatch(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text):
+        raise FilterError(f"{field}: {text!r} is no number", hint=f"write for example: {field} < 0.95")
+    return float(text)
 
 
 def _interval(field: str, text: str) -> tuple[str, str]:

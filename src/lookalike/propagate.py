@@ -198,7 +198,8 @@ class _Labelled:
         """For each fold its rows, their scores (k, c) when they are not learned from, and which labels (c,) were."""
         folds = [np.flatnonzero(places == fold) for fold in np.unique(places)]
         parts = [self.sums(fold) for fold in folds]
-        gram, target = (np.sum([part[which] for part in parts], axis=0) for which in (0, 1))
+        gram: Float64 = np.sum([part[0] for part in parts], axis=0)
+        target: Float64 = np.sum([part[1] for part in parts], axis=0)
         for fold, (fold_gram, fold_target) in zip(folds, parts, strict=True):
             seen = np.bincount(self.codes, minlength=self.targets.shape[1])
             seen -= np.bincount(self.codes[fold], minlength=len(seen))
@@ -256,7 +257,7 @@ def _evidence_of_all(described: Description, classifier: Float64) -> _Evidence:
 
 
 def _held_back(labelled: _Labelled, groups: Int64, seed: int) -> tuple[_Evidence, Float64, _Evidence]:
-    """Evidence of held-back images whose label was learned, their scores for it, and evidence of those whose was not."""
+    """Evidence of held-back images whose label was learned, scores for it, evidence of those whose was not."""
     random = np.random.default_rng(seed)
     known, own, novel = [], [], []
     for places in (_image_folds(labelled.codes, groups, random), _label_folds(labelled.codes, random)):

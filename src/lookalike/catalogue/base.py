@@ -124,6 +124,21 @@ class LabelChange:
 
 
 @dataclass(frozen=True, slots=True)
+class PropagatedLabel:
+    """A label that an image bears because others do.
+
+    Attributes:
+        key: Of the image.
+        label: Its label.
+        confidence: How likely it is right, 0..1.
+    """
+
+    key: int
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A folder (or bucket) that images come from.
 
@@ -218,6 +233,34 @@ class Regions(Protocol):
         """Keys (k,) of the present images of contents (n,), ascending, and the number (k,) of each one's content."""
 
 
+class Propagations(Protocol):
+    """Propagated labels, and what they rest on."""
+
+    def said(self) -> list[tuple[int, int, str]]:
+        """Key, number of the content and label of present images, by key.
+
+        The label is what was last said, propagated ones aside; images that have changed since are left out.
+        """
+
+    def rejected(self) -> set[tuple[int, str]]:
+        """Number of the content and label, of propagated labels that somebody took away."""
+
+    def current(self) -> list[PropagatedLabel]:
+        """Propagated labels that present images bear now, the least sure first, ties by key."""
+
+    def replace(
+        self, changes: Sequence[LabelChange], *, by: str, facts: Mapping[str, Any]
+    ) -> tuple[int | None, list[int], int]:
+        """Take back all propagated batches and append a new one, in one transaction.
+
+        Images that bear a label otherwise are passed over.
+
+        Returns:
+            Number of the new batch, None where nothing was left to say; those that were taken back; how many labels
+            the new one holds.
+        """
+
+
 class Catalogue(Protocol):
     """Records, embeddings, reducer, labels and failures of one gallery.
 
@@ -264,6 +307,10 @@ class Catalogue(Protocol):
     @property
     def regions(self) -> Regions:
         """Parts of images."""
+
+    @property
+    def propagations(self) -> Propagations:
+        """Propagated labels."""
 
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted. Safe to call from any thread."""

@@ -9,10 +9,14 @@ from lookalike.catalogue.schema import PRESENT
 from lookalike.filters import TIME_FIELDS, Condition
 from lookalike.types import parse_id
 
-LABEL = (
-    "(SELECT e.label FROM label_events e JOIN label_batches b ON b.number = e.batch"
+# Of the event that says what an image is called now; without a label it has neither source nor confidence.
+_CURRENT = (
+    "(SELECT {} FROM label_events e JOIN label_batches b ON b.number = e.batch"
     " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1)"
 )
+LABEL = _CURRENT.format("e.label")
+SOURCE = _CURRENT.format("iif(e.label IS NULL, NULL, b.source)")
+CONFIDENCE = _CURRENT.format("iif(e.label IS NULL, NULL, e.confidence)")
 _MODIFIED = "strftime('%Y-%m-%dT%H:%M:%S', i.mtime_ns / 1000000000, 'unixepoch')"
 _COLUMNS = {
     "path": "CAST(i.path AS TEXT)",
@@ -20,6 +24,8 @@ _COLUMNS = {
     "root": "i.root",
     "format": "c.format",
     "label": LABEL,
+    "source": SOURCE,
+    "confidence": CONFIDENCE,
     "date": f"coalesce(c.taken_at, {_MODIFIED})",
     "taken": "c.taken_at",
     "added": "i.added_at",

@@ -22,6 +22,7 @@ _COMMANDS = {
     "search": "lookalike.cli.search",
     "similar": "lookalike.cli.search",
     "labels": "lookalike.cli.labels",
+    "propagate": "lookalike.cli.propagate",
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",

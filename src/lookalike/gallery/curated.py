@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,9 @@ from lookalike.types import LabelEvent
 
 if TYPE_CHECKING:
     from lookalike.gallery.adapting import AdaptReport
+    from lookalike.gallery.asking import Question
+    from lookalike.gallery.propagating import PropagationReport
+    from lookalike.gallery.reviewing import ToReview
 
 
 class CuratedGallery(OpenGallery):
@@ -58,6 +61,89 @@ class CuratedGallery(OpenGallery):
     def label_counts(self) -> dict[str, int]:
         """Number of images by current label, the most frequent first."""
         return self._parts.catalogue.label_counts()
+
+    # -- labels for the rest -------------------------------------------------------------------------------------
+
+    def label_next(self, n: int = 20, *, progress: Progress = no_progress) -> list[Question]:
+        """The images to label next, those that decide the most first; see ``docs/propagation.md``.
+
+        Typical of many, doubtful rather than sure, and different from each other and from what is labelled. Works
+        without any label, too.
+
+        Args:
+            n: How many; fewer come where all others are labelled or near-duplicates of these.
+            progress: Told (stage, done, total).
+
+        Raises:
+            GalleryError: there is no PCA yet.
+        """
+        from lookalike.gallery import asking
+
+        return asking.label_next(self._parts, n, progress)
+
+    def propagate(
+        self,
+        min_confidence: float = 0.9,
+        *,
+        dry_run: bool = False,
+        by: str | None = None,
+        progress: Progress = no_progress,
+    ) -> PropagationReport:
+        """Give images without a label the label of those around them, where that is likely right.
+
+        Learned from what persons said, from imported and cluster labels; never from propagated ones, and no image that
+        bears such a label is touched. Earlier propagated labels are taken back and replaced. What somebody rejected is
+        not propagated again.
+
+        Args:
+            min_confidence: The least confidence, above 0 and at most 1; see ``docs/propagation.md``.
+            dry_run: Write nothing.
+            by: Who asked for it; default: the name of the account.
+            progress: Told (stage, done, total).
+
+        Raises:
+            GalleryError: too few labels to learn from, or there is no PCA yet; nothing was changed.
+            SettingError: a confidence that cannot be used.
+        """
+        from lookalike.gallery import propagating
+
+        return propagating.run(self._parts, min_confidence=min_confidence, dry_run=dry_run, by=by, progress=progress)
+
+    def to_review(self) -> list[ToReview]:
+        """Propagated labels that nobody has looked at, the least sure first."""
+        from lookalike.gallery import reviewing
+
+        return reviewing.listed(self._parts)
+
+    def review(
+        self,
+        accept: Sequence[str] = (),
+        reject: Sequence[str] = (),
+        *,
+        accept_above: float | None = None,
+        by: str | None = None,
+    ) -> dict[str, Any]:
+        """Say of propagated labels whether they are right.
+
+        An accepted one becomes the label of a person, which later propagations learn from. A rejected one is taken
+        away, and neither this image nor a copy of it is given that label again. ``undo_labels`` takes both back.
+
+        Args:
+            accept: Ids of images.
+            reject: Ids of others.
+            accept_above: Accept all others of at least this confidence, too.
+            by: Who says so; default: the name of the account.
+
+        Returns:
+            Plain data: "batch" (None where there was nothing to say), "accepted", "rejected".
+
+        Raises:
+            ImageNotFoundError: an id is unknown; nothing was changed.
+            SettingError: an image bears no propagated label, or is in both lists.
+        """
+        from lookalike.gallery import reviewing
+
+        return reviewing.review(self._parts, accept, reject, accept_above, by)
 
     # -- learning from labels ------------------------------------------------------------------------------------
 
