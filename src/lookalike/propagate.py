@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike import rerank
+from lookalike.confidence import Evidence, HeldBack, calibrated
 from lookalike.errors import ShapeError
 from lookalike.types import Float16, Float32, Int64, check_array
 
@@ -29,11 +30,6 @@ SAME = 0.95  # plain cosine from which on two images are of one burst: they are 
 _EVEN_SHARE = 0.7  # weight of the unsmoothed vector beside the smoothed one
 _RIDGE = 0.7
 _FOLDS, _LABEL_FOLDS = 10, 5
-_SHARPNESS = np.array([2.0, 3, 4, 6, 8, 11, 15, 20, 28, 40])
-_THRESHOLDS = np.linspace(-0.2, 0.9, 23)
-_UNKNOWN_SHARE, _LEAST_UNKNOWN, _MOST_UNKNOWN = 0.15, 0.02, 0.6  # of images whose kind nobody labelled: guess, bounds
-_ROUNDS, _STEPS = 3, 30
-_LEAST_WEIGHT = 1e-4
 _BLOCK_ROWS = 2**10
 
 
@@ -142,20 +138,16 @@ def propagate(described: Description, rows: Int64, codes: Int64, groups: Int64, 
     Raises:
         ShapeError: too few labels to learn from; see ``is_enough``.
 
-    *Source*: ridge regression on labels of equal weight; its scores become probabilities by a softmax with one label
-    more, "none of these", of constant score (after Bendale and Boult 2016, open-set recognition). Sharpness and that
-    score are averaged over their posterior, which keeps few labels from looking sure. The share of unlabelled kinds is
-    what the images without a label say themselves (Saerens et al. 2002).
+    *Source*: ridge regression on labels of equal weight; ``confidence`` says what its scores are worth.
     """
     check_array("codes", codes, (len(rows),), np.int64)
     if not is_enough(codes, groups):
         raise ShapeError(f"propagate: too few labels: {np.bincount(codes).tolist()} images of each")
     labelled = _Labelled.of(described.rows(rows), codes)
-    known, own, novel = _held_back(labelled, groups, seed)
     every = _evidence_of_all(described, labelled.learned())
     unlabelled = np.setdiff1d(np.arange(len(described)), rows)
-    belief, share = _calibrated(known, own, novel, every.take(unlabelled))
-    best, confidences = every.best, belief.right(every).astype(np.float32)
+    confidence, share = calibrated(_held_back(labelled, groups, seed), every.take(unlabelled))
+    best, confidences = every.best, confidence.of(every).astype(np.float32)
     best[rows], confidences[rows] = codes, 1
     return Propagation(best, confidences, share)
 
@@ -198,8 +190,7 @@ class _Labelled:
         """For each fold its rows, their scores (k, c) when they are not learned from, and which labels (c,) were."""
         folds = [np.flatnonzero(places == fold) for fold in np.unique(places)]
         parts = [self.sums(fold) for fold in folds]
-        gram: Float64 = np.sum([part[0] for part in parts], axis=0)
-        target: Float64 = np.sum([part[1] for part in parts], axis=0)
+        gram, target = (np.sum([part[which] for part in parts], axis=0) for which in (0, 1))
         for fold, (fold_gram, fold_target) in zip(folds, parts, strict=True):
             seen = np.bincount(self.codes, minlength=self.targets.shape[1])
             seen -= np.bincount(self.codes[fold], minlength=len(seen))
@@ -208,65 +199,31 @@ class _Labelled:
                 yield fold, np.where(seen > 0, scores, -np.inf), seen > 0
 
 
-def _solved(gram: Float64, target: Float64) -> Float64:
+def _solved(gram: NDArray[Any], target: NDArray[Any]) -> Float64:
     solved: Float64 = np.linalg.solve(gram + _RIDGE * np.eye(len(gram)), target)
     return solved
 
 
-# -- evidence ------------------------------------------------------------------------------------------------------
+# -- holding back ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Evidence:
-    """What counts of the scores of n images.
-
-    Attributes:
-        best: (n,) int64, the label with the highest score.
-        top: (n,) that score.
-        totals: (n, s) log of the sum of exp(sharpness * score) over all labels.
-    """
-
-    best: Int64
-    top: Float64
-    totals: Float64
-
-    def __len__(self) -> int:
-        return len(self.top)
-
-    @classmethod
-    def of(cls, scores: NDArray[Any]) -> _Evidence:
-        best = scores.argmax(axis=1)
-        top = scores.max(axis=1).astype(np.float64)
-        behind = scores - top[:, None]
-        sums = [np.log(np.exp(sharpness * behind).sum(axis=1)) + sharpness * top for sharpness in _SHARPNESS]
-        return cls(best.astype(np.int64), top, np.stack(sums, axis=1))
-
-    def take(self, rows: Any) -> _Evidence:
-        return _Evidence(self.best[rows], self.top[rows], self.totals[rows])
-
-    @classmethod
-    def joined(cls, parts: list[_Evidence]) -> _Evidence:
-        if not parts:
-            return cls(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, len(_SHARPNESS))))
-        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("best", "top", "totals")))
-
-
-def _evidence_of_all(described: Description, classifier: Float64) -> _Evidence:
+def _evidence_of_all(described: Description, classifier: Float64) -> Evidence:
     matrix = classifier.astype(np.float32)
-    return _Evidence.joined([_Evidence.of(described.rows(block) @ matrix) for block in _blocks(len(described))])
+    return Evidence.joined([Evidence.of(described.rows(block) @ matrix) for block in _blocks(len(described))])
 
 
-def _held_back(labelled: _Labelled, groups: Int64, seed: int) -> tuple[_Evidence, Float64, _Evidence]:
-    """Evidence of held-back images whose label was learned, scores for it, evidence of those whose was not."""
+def _held_back(labelled: _Labelled, groups: Int64, seed: int) -> HeldBack:
+    """Images of labels that were learned from others of them, and images of labels that were held back as a whole."""
     random = np.random.default_rng(seed)
-    known, own, novel = [], [], []
+    known, own, right, novel = [], [], [], []
     for places in (_image_folds(labelled.codes, groups, random), _label_folds(labelled.codes, random)):
         for fold, scores, seen in labelled.held_back(places):
-            is_known = seen[labelled.codes[fold]]
-            known.append(_Evidence.of(scores[is_known]))
-            own.append(scores[is_known, labelled.codes[fold][is_known]])
-            novel.append(_Evidence.of(scores[~is_known]))
-    return _Evidence.joined(known), np.concatenate(own), _Evidence.joined(novel)
+            codes, is_known = labelled.codes[fold], seen[labelled.codes[fold]]
+            known.append(Evidence.of(scores[is_known]))
+            own.append(scores[is_known, codes[is_known]])
+            right.append(known[-1].best == codes[is_known])
+            novel.append(Evidence.of(scores[~is_known]))
+    return HeldBack(Evidence.joined(known), np.concatenate(own), np.concatenate(right), Evidence.joined(novel))
 
 
 def _image_folds(codes: Int64, groups: Int64, random: np.random.Generator) -> Int64:
@@ -283,66 +240,6 @@ def _label_folds(codes: Int64, random: np.random.Generator) -> Int64:
     """Fold (m,) of each image: a fifth of the labels at a time."""
     count = int(codes.max()) + 1
     return (random.permutation(count) % min(_LABEL_FOLDS, count))[codes]
-
-
-# -- what evidence is worth ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Belief:
-    """How likely each sharpness (s) and each threshold (t) is: weights (s, t) that add up to 1."""
-
-    weights: Float64
-
-    def right(self, evidence: _Evidence) -> Float64:
-        """How likely the best label of each image (n,) is right."""
-        return self._mean(evidence, evidence.top)
-
-    def none_of_these(self, evidence: _Evidence) -> Float64:
-        """How likely each image (n,) is of a kind that nobody has labelled."""
-        return self._mean(evidence, None)
-
-    def _mean(self, evidence: _Evidence, scores: Float64 | None) -> Float64:
-        mean = np.zeros(len(evidence))
-        for (s, t), weight in np.ndenumerate(self.weights):
-            if weight > _LEAST_WEIGHT:
-                score = _THRESHOLDS[t] if scores is None else scores
-                mean += weight * np.exp(_SHARPNESS[s] * score - _total(evidence, s, t))
-        mean /= self.weights[self.weights > _LEAST_WEIGHT].sum()
-        return mean
-
-
-def _total(evidence: _Evidence, s: int, t: int) -> Float64:
-    total: Float64 = np.logaddexp(evidence.totals[:, s], _SHARPNESS[s] * _THRESHOLDS[t])
-    return total
-
-
-def _calibrated(known: _Evidence, own: Float64, novel: _Evidence, unlabelled: _Evidence) -> tuple[_Belief, float]:
-    """What evidence is worth, and the share of unlabelled images of unlabelled kinds; each follows from the other."""
-    share = _UNKNOWN_SHARE
-    for _ in range(_ROUNDS):
-        share = _share_unknown(_belief(known, own, novel, share).none_of_these(unlabelled), share)
-    return _belief(known, own, novel, share), share
-
-
-def _belief(known: _Evidence, own: Float64, novel: _Evidence, share: float) -> _Belief:
-    """The posterior of a flat prior, as if this share of the held-back images were of kinds without a label."""
-    of_novel = share / (1 - share) * len(known) / max(len(novel), 1)
-    fits = np.zeros((len(_SHARPNESS), len(_THRESHOLDS)))
-    for s, t in np.ndindex(fits.shape):
-        fits[s, t] = (_SHARPNESS[s] * own - _total(known, s, t)).sum()
-        fits[s, t] += of_novel * (_SHARPNESS[s] * _THRESHOLDS[t] - _total(novel, s, t)).sum()
-    weights = np.exp(fits - fits.max())
-    return _Belief(weights / weights.sum())
-
-
-def _share_unknown(none_of_these: Float64, assumed: float) -> float:
-    """The share that explains the images best, where their chances (n,) were worked out with an assumed one."""
-    share = assumed
-    for _ in range(_STEPS if len(none_of_these) else 0):
-        novel, other = none_of_these * share / assumed, (1 - none_of_these) * (1 - share) / (1 - assumed)
-        share = float(np.clip((novel / (novel + other)).mean(), _LEAST_UNKNOWN, _MOST_UNKNOWN))
-    return share
 
 
 def _blocks(n: int) -> Iterator[slice]:
