@@ -175,6 +175,22 @@ def test_the_command_propagates_and_tells(gallery: Gallery, labels: dict[str, st
     }
 
 
+def test_an_image_that_changed_since_it_was_labelled_keeps_its_label_and_teaches_nothing(
+    tmp_path: Path, album: Callable[..., list[Path]], picture: Callable[..., Path]
+) -> None:
+    files = album(tmp_path / "photos", 3, 6)
+    with Gallery.create(tmp_path / "gallery") as gallery:
+        gallery.index(tmp_path / "photos")
+        labels = {r.id: r.path.stem.split("-")[0] for r in gallery.images() if r.path.stem[-2:] < "04"}
+        gallery.label_images(labels)
+        picture(files[0], kind=7, seed=99)
+        assert gallery.index(tmp_path / "photos").updated == 1
+        report = gallery.propagate(0.01, dry_run=True)
+        assert (report.labelled, report.unlabelled) == (len(labels) - 1, 6)
+        assert gallery.propagate(0.01).propagated == report.propagated == 6
+        assert {r.id for r in gallery.images("source = person")} == set(labels)
+
+
 # -- review --------------------------------------------------------------------------------------------------------
 
 

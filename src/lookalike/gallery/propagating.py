@@ -14,6 +14,7 @@ import numpy as np
 from lookalike import propagate, reduce, rerank
 from lookalike.catalogue.base import LabelChange
 from lookalike.errors import GalleryError, SettingError
+from lookalike.filters import parse
 from lookalike.gallery import knn
 from lookalike.gallery.curate import account_name
 from lookalike.gallery.parts import Parts, Progress
@@ -22,7 +23,9 @@ from lookalike.types import Float32, Int64
 
 METHOD = "ridge classifier on smoothed vectors, calibrated on held-back labels"
 LIMITS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)  # of confidence, that a report looks at
+_LABELLED = "label != none and source != propagated"
 _STAGE = "propagate labels"
+_DECIMALS = 4  # of a confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ def run(parts: Parts, *, min_confidence: float, dry_run: bool, by: str | None, p
     found = heap.propagated()
     progress(_STAGE, len(heap.numbers), len(heap.numbers))
     candidates, rejected = _candidates(parts, heap, found)
-    changes = [change for change in candidates if _sure(change) >= min_confidence]
+    changes = _sure_enough(candidates, min_confidence)
     by_label = Counter(str(change.label) for change in changes)
     precision = _mean(changes)
     batch: int | None = None
@@ -192,13 +195,13 @@ def run(parts: Parts, *, min_confidence: float, dry_run: bool, by: str | None, p
         gallery=parts.path,
         labels=len(heap.names),
         labelled=heap.said,
-        unlabelled=len(candidates) + rejected,
+        unlabelled=len(candidates) + len(rejected),
         propagated=count,
         by_label=dict(sorted(by_label.items(), key=lambda item: (-item[1], item[0]))),
         min_confidence=min_confidence,
         expected_precision=precision,
         unknown_share=found.unknown_share,
-        rejected=rejected,
+        rejected=len(_sure_enough(rejected, min_confidence)),
         by_confidence=tuple(_limit(candidates, limit) for limit in LIMITS),
         batch=batch,
         retracted=tuple(retracted),
@@ -217,32 +220,33 @@ def _refuse_few(parts: Parts, heap: Heap) -> None:
         )
 
 
-def _candidates(parts: Parts, heap: Heap, found: Propagation) -> tuple[list[LabelChange], int]:
-    """The likeliest label of every image that nobody labelled, and how many have had it taken away before."""
-    said = {key for key, _, _ in parts.catalogue.propagations.said()}
+def _candidates(parts: Parts, heap: Heap, found: Propagation) -> tuple[list[LabelChange], list[LabelChange]]:
+    """The likeliest label of every image that nobody labelled; apart, those that somebody took away before."""
+    labelled = set(parts.catalogue.keys(parse(_LABELLED)).tolist())
     taken_away = parts.catalogue.propagations.rejected()
     keys, numbers = parts.catalogue.content_numbers()
-    rows = np.searchsorted(heap.numbers, numbers)
-    rows = np.where(heap.numbers[np.minimum(rows, len(heap.numbers) - 1)] == numbers, rows, -1)
-    changes, rejected = [], 0
+    rows = np.minimum(np.searchsorted(heap.numbers, numbers), len(heap.numbers) - 1)
+    candidates: list[LabelChange] = []
+    rejected: list[LabelChange] = []
     for key, number, row in zip(keys.tolist(), numbers.tolist(), rows.tolist(), strict=True):
-        if key in said or row < 0:
+        if key in labelled or heap.numbers[row] != number:  # the latter came while this was worked out
             continue
-        label = heap.names[found.codes[row]]
-        if (number, label) in taken_away:
-            rejected += 1
-        else:
-            changes.append(LabelChange(key, label, round(float(found.confidences[row]), 4)))
-    return changes, rejected
+        change = LabelChange(key, heap.names[found.codes[row]], round(float(found.confidences[row]), _DECIMALS))
+        (rejected if (number, change.label) in taken_away else candidates).append(change)
+    return candidates, rejected
 
 
 def _limit(candidates: Sequence[LabelChange], limit: float) -> Limit:
-    kept = [change for change in candidates if _sure(change) >= limit]
+    kept = _sure_enough(candidates, limit)
     return Limit(limit, len(kept), _mean(kept))
 
 
 def _mean(changes: Sequence[LabelChange]) -> float | None:
     return float(np.mean([_sure(change) for change in changes])) if changes else None
+
+
+def _sure_enough(changes: Sequence[LabelChange], limit: float) -> list[LabelChange]:
+    return [change for change in changes if _sure(change) >= limit]
 
 
 def _sure(change: LabelChange) -> float:
