@@ -227,12 +227,12 @@ def next_rows(how: str, heap: Heap, rows: Int64, count: int, random: np.random.G
     return free[np.argsort(confidences[free], kind="stable")][:count]
 
 
-def curve(how: str, heap: Heap, seed: int) -> list[tuple[float, float, float]]:
+def curve(how: str, heap: Heap, seed: int, rounds: int = ACTIVE_ROUNDS) -> list[tuple[float, float, float]]:
     """After each round: how many images are right, labelled ones included; labelled at 90 %; and of those right."""
     random = np.random.default_rng(seed)
     step, rows = max(10, len(np.unique(heap.codes))), np.zeros(0, np.int64)
     points = []
-    for _ in range(ACTIVE_ROUNDS):
+    for _ in range(rounds):
         rows = np.union1d(rows, next_rows(how, heap, rows, step, random)).astype(np.int64)
         labels, confidences, _ = heap.propagated(rows)
         right = labels == heap.codes
