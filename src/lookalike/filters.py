@@ -3,12 +3,14 @@
 >>> [str(c) for c in parse("format = JPEG and width >= 1000")]
 ['format = JPEG', 'width >= 1000']
 
-Fields: path, name, root, id, format, label (text); changed (yes or no: whether the picture became another one since it
-was labelled); date, taken, added (days or times, ISO 8601); size (bytes; kB, MB and GB are understood), width, height
-(pixels), cluster (its number); sharpness, brightness, contrast, information (numbers as in ``quality.Quality``, or a
-place in the gallery such as ``sharpness < 5%``); quality (blurred, dark, bright or plain). Operators: ``=  !=  <  <=  >
->=`` and ``~`` (text: matches a glob pattern with ``*`` and ``?``, upper and lower case alike; without either it means
-"contains"). Values with spaces stand in quotes. ``none`` means "has no value": ``label = none``.
+Fields: path, name, root, id, format, label, source (text; who or what the label comes from: person, import, cluster or
+propagated); changed (yes or no: whether the picture became another one since it was labelled); date, taken, added (days
+or times, ISO 8601); size (bytes; kB, MB and GB are understood), width, height (pixels), cluster (its number);
+confidence (of a propagated label, 0 to 1); sharpness, brightness, contrast, information (numbers as in
+``quality.Quality``, or a place in the gallery such as ``sharpness < 5%``); quality (blurred, dark, bright or plain).
+Operators: ``=  !=  <  <=  >  >=`` and ``~`` (text: matches a glob pattern with ``*`` and ``?``, upper and lower case
+alike; without either it means "contains"). Values with spaces stand in quotes. ``none`` means "has no value":
+``label = none``.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from datetime import datetime, timedelta
 from lookalike.errors import FilterError
 from lookalike.quality import FLAWS, RANGES
 
-TEXT_FIELDS = ("path", "name", "root", "id", "format", "label", "changed")
+TEXT_FIELDS = ("path", "name", "root", "id", "format", "label", "source", "changed")
 TIME_FIELDS = ("date", "taken", "added")
 NUMBER_FIELDS = ("size", "width", "height", "cluster")
+DECIMAL_FIELDS = ("confidence",)
 MEASURE_FIELDS = tuple(RANGES)
-FIELDS = (*TEXT_FIELDS, *TIME_FIELDS, *NUMBER_FIELDS, *MEASURE_FIELDS, "quality")
+FIELDS = (*TEXT_FIELDS, *TIME_FIELDS, *NUMBER_FIELDS, *DECIMAL_FIELDS, *MEASURE_FIELDS, "quality")
 SORT_FIELDS = ("path", "name", *TIME_FIELDS, *NUMBER_FIELDS, *MEASURE_FIELDS)
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "~")
 _ORDERED = ("<", "<=", ">", ">=")
@@ -130,6 +133,8 @@ def _value(field: str, operator: str, text: str) -> Value:
         return _number(field, text)
     if field in MEASURE_FIELDS:
         return _measure(field, operator, text)
+    if field in DECIMAL_FIELDS:
+        return _decimal(field, text)
     if field in TIME_FIELDS:
         return _interval(field, text)
     return text
@@ -166,6 +171,12 @@ def _flaw(operator: str, text: str) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"values are {', '.join(FLAWS)} and none"
         raise FilterError(f"quality: there is no {text!r}", hint=hint)
     return text.lower()
+
+
+def _decimal(field: str, text: str) -> float:
+    if not re.fullmatch(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", text):
+        raise FilterError(f"{field}: {text!r} is no number", hint=f"write for example: {field} < 0.95")
+    return float(text)
 
 
 def _interval(field: str, text: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lookalike import Gallery
-from lookalike.catalogue.base import LabelChange
+from lookalike.catalogue.data import LabelChange
 from lookalike.errors import GalleryError
 from lookalike.export.formats import FORMATS
 from lookalike.types import parse_id

@@ -21,7 +21,7 @@ import pytest
 from PIL import Image
 
 from lookalike import Gallery
-from lookalike.catalogue.base import LabelChange
+from lookalike.catalogue.data import LabelChange
 from lookalike.errors import MissingExtraError
 from lookalike.export import listings
 from lookalike.types import ImageRecord, parse_id

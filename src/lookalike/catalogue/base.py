@@ -14,6 +14,7 @@ from lookalike.catalogue.data import (
     Contents,
     Extracted,
     LabelChange,
+    PropagatedLabel,
     RegionChanges,
     RegionDrafts,
     Root,
@@ -125,6 +126,34 @@ class Clusters(Protocol):
         """Replace what is known of the run."""
 
 
+class Propagations(Protocol):
+    """Propagated labels, and what they rest on."""
+
+    def said(self) -> list[tuple[int, int, str]]:
+        """Key, number of the content and label of present images, by key.
+
+        The label is what was last said, propagated ones aside; images that have changed since are left out.
+        """
+
+    def rejected(self) -> set[tuple[int, str]]:
+        """Number of the content and label, of propagated labels that somebody took away."""
+
+    def current(self) -> list[PropagatedLabel]:
+        """Propagated labels that present images bear now, the least sure first, ties by key."""
+
+    def replace(
+        self, changes: Sequence[LabelChange], *, by: str, facts: Mapping[str, Any]
+    ) -> tuple[int | None, list[int], int]:
+        """Take back all propagated batches and append a new one, in one transaction.
+
+        Images that bear a label otherwise are passed over.
+
+        Returns:
+            Number of the new batch, None where nothing was left to say; those that were taken back; how many labels
+            the new one holds.
+        """
+
+
 class Catalogue(Protocol):
     """Records, embeddings, reducer, labels and failures of one gallery.
 
@@ -175,6 +204,10 @@ class Catalogue(Protocol):
     @property
     def clusters(self) -> Clusters:
         """How its contents are sorted."""
+
+    @property
+    def propagations(self) -> Propagations:
+        """Propagated labels."""
 
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted. Safe to call from any thread."""

@@ -189,3 +189,18 @@ class Tally:
             self.unchanged + other.unchanged,
             self.failed + other.failed,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PropagatedLabel:
+    """A label that an image bears because others do.
+
+    Attributes:
+        key: Of the image.
+        label: Its label.
+        confidence: How likely it is right, 0..1.
+    """
+
+    key: int
+    label: str
+    confidence: float

@@ -10,18 +10,18 @@ from lookalike.catalogue.schema import PRESENT
 from lookalike.filters import MEASURE_FIELDS, TIME_FIELDS, Condition, Place
 from lookalike.types import parse_id
 
+# Of the event that says what an image i is called now; without a label it has neither source nor confidence.
 _CURRENT = (
-    "(SELECT e.{0} FROM label_events e JOIN label_batches b ON b.number = e.batch"
+    "(SELECT {} FROM label_events e JOIN label_batches b ON b.number = e.batch"
     " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1)"
 )
-LABEL, CURRENT_EVENT = _CURRENT.format("label"), _CURRENT.format("number")  # of an image i
+LABEL, CURRENT_EVENT = _CURRENT.format("e.label"), _CURRENT.format("e.number")
+SOURCE = _CURRENT.format("iif(e.label IS NULL, NULL, b.source)")
+CONFIDENCE = _CURRENT.format("iif(e.label IS NULL, NULL, e.confidence)")
 # Whether the picture became another one since its label was set: the file changed, and so did what the network sees.
-_CHANGED = (
-    "coalesce((SELECT CASE WHEN e.content <> i.content AND e.label IS NOT NULL AND"
-    " cosine((SELECT o.embedding FROM contents o WHERE o.number = e.content), c.embedding) < 0.95"
-    " THEN 'yes' END FROM label_events e JOIN label_batches b ON b.number = e.batch"
-    " WHERE e.key = i.key AND b.undone_at IS NULL ORDER BY e.number DESC LIMIT 1), 'no')"
-)
+_MOVED = "cosine((SELECT o.embedding FROM contents o WHERE o.number = e.content), c.embedding) < 0.95"
+_CHANGED = _CURRENT.format(f"iif(e.label IS NOT NULL AND e.content <> i.content AND {_MOVED}, 'yes', 'no')")
+_CHANGED = f"coalesce({_CHANGED}, 'no')"  # what was never labelled did not change since
 _MODIFIED = "strftime('%Y-%m-%dT%H:%M:%S', i.mtime_ns / 1000000000, 'unixepoch')"
 _COLUMNS = {
     "path": "CAST(i.path AS TEXT)",
@@ -30,6 +30,8 @@ _COLUMNS = {
     "format": "c.format",
     "label": LABEL,
     "changed": _CHANGED,
+    "source": SOURCE,
+    "confidence": CONFIDENCE,
     "date": f"coalesce(c.taken_at, {_MODIFIED})",
     "taken": "c.taken_at",
     "added": "i.added_at",

@@ -26,6 +26,7 @@ _COMMANDS = {
     "cluster": "lookalike.cli.cluster",
     "label": "lookalike.cli.label",
     "labels": "lookalike.cli.labels",
+    "propagate": "lookalike.cli.propagate",
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.cli.options import gallery_option, json_option, open_gallery, split_ids
-from lookalike.cli.output import print_json, print_table, say
+from lookalike.cli.output import ProgressBar, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from lookalike.gallery.reviewing import ToReview
 
 
 @click.group()
 def labels() -> None:
-    """Labels: list what was said, bring labels along, take them back."""
+    """Labels: list what was said, bring labels along, take them back; what to label next, what to look through."""
 
 
 @labels.command("list")
@@ -94,3 +98,65 @@ def undo(batch: int | None, gallery: Path | None, as_json: bool) -> None:
         print_json({"batch": number, "labels": count})
     else:
         say(f"took back batch {number} with {count:,} labels")
+
+
+@labels.command("next")
+@gallery_option
+@click.option("-n", "count", default=20, show_default=True, help="How many images.")
+@json_option
+def next_(gallery: Path | None, count: int, as_json: bool) -> None:
+    """The images to label next: those that decide the most, different from each other."""
+    with open_gallery(gallery) as opened, ProgressBar() as bar:
+        questions = opened.label_next(count, progress=bar)
+    if as_json:
+        print_json({"images": [question.to_dict() for question in questions]})
+        return
+    rows = [(q.id, f"{q.decides:.1f}", q.suggestion or "", _sure(q.confidence), q.path) for q in questions]
+    print_table(("id", "decides", "perhaps", "confidence", "path"), rows, right=("decides", "confidence"))
+    say(f"{len(questions)} images to label next; decides: how many images without a sure label would be settled")
+
+
+@labels.command("review")
+@gallery_option
+@click.option("--accept", metavar="ID,...", help="These propagated labels are right.")
+@click.option("--reject", metavar="ID,...", help="These are wrong: taken away, and not propagated again.")
+@click.option("--accept-all-above", type=float, metavar="X", help="All others of at least this confidence are right.")
+@click.option("--by", help="Who says so; default: the name of the account.")
+@click.option("-n", "count", default=50, show_default=True, help="How many to list.")
+@json_option
+def review(
+    gallery: Path | None,
+    accept: str | None,
+    reject: str | None,
+    accept_all_above: float | None,
+    by: str | None,
+    count: int,
+    as_json: bool,
+) -> None:
+    """Look through propagated labels, the least sure first; or say which are right and which are wrong."""
+    with open_gallery(gallery) as opened:
+        if accept is None and reject is None and accept_all_above is None:
+            _list_to_review(opened.to_review(), count, as_json)
+            return
+        outcome = opened.review(_ids(accept), _ids(reject), accept_above=accept_all_above, by=by)
+    if as_json:
+        print_json(outcome)
+    else:
+        say(f"accepted {outcome['accepted']:,} labels, rejected {outcome['rejected']:,}")
+
+
+def _list_to_review(found: list[ToReview], count: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"total": len(found), "images": [each.to_dict() for each in found[:count]]})
+        return
+    rows = [(each.id, _sure(each.confidence), each.label, each.path) for each in found[:count]]
+    print_table(("id", "confidence", "label", "path"), rows, right=("confidence",))
+    say(f"{len(found):,} propagated labels to review, the least sure first")
+
+
+def _ids(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _sure(confidence: float | None) -> str:
+    return "" if confidence is None else f"{confidence:.3f}"
