@@ -135,10 +135,55 @@ def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence
         The page. It can always be encoded as UTF-8, whatever the file names hold.
     """
     explained = any(match.why for query in queries for match in query.matches)
-    return _template().render(title=title, queries=queries, facts=facts, explained=explained)
+    return _template("search_report.html.j2").render(title=title, queries=queries, facts=facts, explained=explained)
 
 
-def _template() -> Template:
+@dataclass(frozen=True, slots=True)
+class DuplicateFile:
+    """One image of a group of duplicates, as it is shown.
+
+    Attributes:
+        path: Where its file is.
+        id: Its id.
+        thumbnail: A JPEG; empty where there is none.
+        score: Cosine similarity.
+        keep: Why it is the one to keep; empty for the others.
+        detail: One line of facts, for example size and date.
+        differs: How it differs from the one to keep; may be empty.
+    """
+
+    path: Path
+    id: str
+    thumbnail: bytes
+    score: float
+    keep: str
+    detail: str
+    differs: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateSet:
+    """A group of duplicates: "exact" or "near", and its images."""
+
+    kind: str
+    files: Sequence[DuplicateFile]
+
+
+def duplicates_report(
+    title: str, groups: Sequence[DuplicateSet], facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()
+) -> str:
+    """A self-contained HTML page of duplicates; encode it as UTF-8.
+
+    Args:
+        title: Heading of the page.
+        groups: In the order of the page.
+        facts: Names and values for the head of the page.
+        notes: Sentences below them.
+    """
+    return _template("duplicates_report.html.j2").render(title=title, groups=groups, facts=facts, notes=notes)
+
+
+def _template(name: str) -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -152,7 +197,7 @@ def _template() -> Template:
     environment.globals.update(
         picture=_picture, last_part=_last_part, share=_share, duration=_duration, odds=odds, place=_place, tone=_tone
     )
-    return environment.get_template("search_report.html.j2")
+    return environment.get_template(name)
 
 
 def _shown(value: Any) -> Any:

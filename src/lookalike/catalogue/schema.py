@@ -98,6 +98,18 @@ CREATE TABLE derived (                -- what takes long to work out again: cali
     data BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE decisions (               -- these contents are different pictures, however alike they look
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    by TEXT NOT NULL,
+    undone_at TEXT
+) STRICT;
+CREATE TABLE decision_contents (
+    decision INTEGER NOT NULL REFERENCES decisions(number),
+    content INTEGER NOT NULL REFERENCES contents(number),
+    PRIMARY KEY (decision, content)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE label_batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     at TEXT NOT NULL,

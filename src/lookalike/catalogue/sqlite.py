@@ -18,6 +18,7 @@ import numpy as np
 
 from lookalike.catalogue import derived, features, labels, reducers, roots, schema
 from lookalike.catalogue.base import Changes, Contents, LabelChange, Root
+from lookalike.catalogue.decisions import SqliteDecisions
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
 from lookalike.catalogue.scan import SqliteScan
 from lookalike.catalogue.sql import rows as sql_rows
@@ -185,6 +186,11 @@ class SqliteCatalogue:
         """Parts of images."""
         return SqliteRegions(self, self._db)
 
+    @property
+    def decisions(self) -> SqliteDecisions:
+        """Which pictures people have said are different."""
+        return SqliteDecisions(self, self._db)
+
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted."""
         complete = HAS_REGIONS.format("c.number") if regions else "TRUE"
@@ -245,18 +251,8 @@ class SqliteCatalogue:
 
     def find_paths(self, paths: Sequence[Path]) -> dict[Path, int]:
         """Keys of the present images at these absolute paths."""
-        found = {}
-        for root in self.roots():
-            for path in paths:
-                if path.is_relative_to(root.location):
-                    relative = os.fsencode(path.relative_to(root.location).as_posix())
-                    key = self._value(
-                        f"SELECT key FROM images i WHERE root = ? AND path = ? AND {schema.PRESENT.format('i')}",
-                        [root.name, relative],
-                    )
-                    if key is not None:
-                        found[path] = key
-        return found
+        with self._lock:
+            return roots.find_paths(self._db, paths)
 
     # -- embeddings ---------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",
+    "duplicates": "lookalike.cli.duplicates",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",
     "failures": "lookalike.cli.state",

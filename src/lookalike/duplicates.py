@@ -1,0 +1,269 @@
+"""Whether two pictures are the same one, saved, scaled, cut or toned differently; and groups of those that are.
+
+Two small grey pictures are laid over each other (``alignment``), made equally sharp and toned alike. What then differs
+most anywhere decides: re-saving leaves faint differences everywhere, while another moment, another piece or a defect
+leaves a strong one somewhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lookalike.alignment import correlation, inverse, refined, shrink, warped
+from lookalike.types import Float32, Int64
+
+FINE_PX = 128
+# See docs/duplicates.md for what lies on either side of each.
+MOST_DIFFERENCE = 0.85  # in deviations of the picture, anywhere
+FAINT_DIFFERENCE, MOST_OUTSTANDING = 0.4, 10.0  # a stronger one must not stand out from the others by so many times
+LEAST_CORRELATION = 0.9
+LEAST_DETAIL = 0.5  # correlation of what is left when the shading is taken out
+LEAST_SHARED = 0.8  # of the smaller of the two
+LEAST_CUT = 0.4  # of the larger: what shows less of it is another picture
+LINKED_CORRELATION, LINKED_DETAIL = 0.95, 0.85
+
+_LEAST_CLOSE = 0.85  # correlation at half the resolution; below, they are not looked at any more closely
+_SMOOTHING_PX = 0.7  # the grain of a small JPEG
+_BLURS_PX = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
+_DETAIL_PX = 3.0
+_TONES = 24
+_TONE_WEIGHT = 2.0  # pixels that speak for leaving a tone as it is
+_WINDOW_PX = 3
+_EDGE_PX = 5
+_LEAST_USUAL = 0.01
+_EPS = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """What was found of pairs of pictures.
+
+    Attributes:
+        same: (m,) bool, whether they are the same picture.
+        linked: (m,) bool, whether they show so nearly the same that one gives the other away; where ``same``, always.
+        difference: (m,) float32, the strongest difference of any place, in deviations of the picture; infinite where
+            they could not be laid over each other.
+        correlation: (m,) float32, of all that both show.
+    """
+
+    same: NDArray[np.bool_]
+    linked: NDArray[np.bool_]
+    difference: Float32
+    correlation: Float32
+
+
+def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Float32) -> Verdicts:
+    """Look closely at pairs of pictures that lie about as the transforms say.
+
+    Args:
+        first: (m, 128, 128) grey.
+        second: The same, turned already.
+        transforms: (m, 2, 3) of second to first, good to about two pixels; see ``alignment``.
+
+    *Source*: ours.
+    """
+    first_, second_ = first.astype(np.float32), second.astype(np.float32)
+    halves = shrink(first, 2), shrink(second, 2)
+    transforms = refined(*halves, transforms, 3)
+    values, inside = warped(halves[0], transforms)
+    close = correlation(values, halves[1], inside) >= _LEAST_CLOSE
+    found = Verdicts(
+        np.zeros(len(first), bool),
+        np.zeros(len(first), bool),
+        np.full(len(first), np.inf, np.float32),
+        np.zeros(len(first), np.float32),
+    )
+    for row in np.flatnonzero(close).tolist():
+        one = slice(row, row + 1)
+        laid = _laid(first_[one], second_[one], transforms[one])
+        if laid is None:
+            continue
+        whole, detail = _correlation(*laid), _detail_correlation(*laid)
+        difference, outstanding = _strongest_difference(*laid)
+        found.difference[row], found.correlation[row] = difference, whole
+        is_local = difference > FAINT_DIFFERENCE and outstanding > MOST_OUTSTANDING
+        alike = whole >= LEAST_CORRELATION and detail >= LEAST_DETAIL
+        found.same[row] = same = alike and difference <= MOST_DIFFERENCE and not is_local
+        found.linked[row] = same or (whole >= LINKED_CORRELATION and detail >= LINKED_DETAIL)
+    return found
+
+
+_Laid = tuple[Float32, Float32, NDArray[np.bool_]]
+
+
+def _laid(first: Float32, second: Float32, transform: Float32) -> _Laid | None:
+    """One pair (1, h, h) laid over each other, equally sharp, and the pixels (h, h) that both show.
+
+    None where they have too little in common.
+    """
+    if abs(np.linalg.det(transform[0, :, :2])) > 1:  # the one that shows less decides what is looked at
+        first, second, transform = second, first, inverse(transform)
+    if abs(np.linalg.det(transform[0, :, :2])) < LEAST_CUT:
+        return None
+    transform = refined(first, second, transform, 1)
+    values, inside_ = warped(_blurred(first[0], _SMOOTHING_PX)[None], transform)
+    one, other, inside = values[0], _blurred(second[0], _SMOOTHING_PX), inside_[0]
+    if inside.mean() < LEAST_SHARED:
+        return None
+    one, other = _equally_sharp(_standard(one, inside), _standard(other, inside), inside)
+    return one, other, _box_mean(inside.astype(np.float32), _EDGE_PX) > 1 - 1e-3
+
+
+def _strongest_difference(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> tuple[float, float]:
+    """The strongest difference of any place, and how many times the usual one that is."""
+    rest = _difference(one, other, inside)
+    square = rest * rest
+    strongest = math.sqrt(max(0.0, float(_box_mean(square, _WINDOW_PX).max())))
+    usual = math.sqrt(float(square.sum()) / max(1, int(inside.sum())))
+    return strongest, strongest / max(usual, _LEAST_USUAL)
+
+
+def _correlation(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> float:
+    return float(correlation(one[None], other[None], inside[None])[0])
+
+
+def _detail_correlation(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> float:
+    return _correlation(one - _blurred(one, _DETAIL_PX), other - _blurred(other, _DETAIL_PX), inside)
+
+
+def _standard(picture: Float32, inside: NDArray[np.bool_]) -> Float32:
+    """Mean 0 and deviation 1 within, 0 outside."""
+    counted = picture[inside]
+    found: Float32 = np.where(inside, (picture - counted.mean()) / max(float(counted.std()), 1e-3), 0)
+    return found.astype(np.float32)
+
+
+def _equally_sharp(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> tuple[Float32, Float32]:
+    """The sharper of the two is blurred, as far as the other is."""
+    sharpness = _sharpness(one, inside), _sharpness(other, inside)
+    sharp = one if sharpness[0] > sharpness[1] else other
+    best = sharp
+    for radius in _BLURS_PX:
+        blurred = _blurred(sharp, radius)
+        if _sharpness(blurred, inside) < min(sharpness):
+            break
+        best = blurred
+    return (best, other) if sharp is one else (one, best)
+
+
+def _sharpness(picture: Float32, inside: NDArray[np.bool_]) -> float:
+    across = (picture[1:-1, 2:] - picture[1:-1, :-2]) * inside[1:-1, 1:-1]
+    down = (picture[2:, 1:-1] - picture[:-2, 1:-1]) * inside[1:-1, 1:-1]
+    return float((across * across).sum() + (down * down).sum())
+
+
+def _difference(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> Float32:
+    """What is left when the tones of one are made those of the other, whichever way explains more; 0 outside."""
+    rests = (other - _toned(one, other, inside), one - _toned(other, one, inside))
+    first, second = (np.where(inside, rest, 0) for rest in rests)
+    return first if (first * first).sum() <= (second * second).sum() else second
+
+
+def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float32:
+    """A picture with its tones exchanged, in their order, for those that the other has at the same places."""
+    low, high = float(picture[inside].min()), float(picture[inside].max())
+    place = np.clip((picture - low) * ((_TONES - 1) / max(high - low, _EPS)), 0, _TONES - 1)
+    tone = np.minimum(place.astype(np.intp), _TONES - 2)
+    part = place - tone
+    counted, share, target = tone[inside], part[inside], like[inside]
+    weights = np.bincount(counted, 1 - share, _TONES) + np.bincount(counted + 1, share, _TONES)
+    sums = np.bincount(counted, (1 - share) * target, _TONES) + np.bincount(counted + 1, share * target, _TONES)
+    plain = np.linspace(low, high, _TONES)
+    curve = np.maximum.accumulate((sums + _TONE_WEIGHT * plain) / (weights + _TONE_WEIGHT))
+    found: Float32 = (curve[tone] * (1 - part) + curve[tone + 1] * part).astype(np.float32)
+    return found
+
+
+def _blurred(picture: Float32, radius_px: float) -> Float32:
+    """A picture (h, h) through a Gaussian."""
+    matrix = _gaussian(len(picture), radius_px)
+    found: Float32 = matrix @ picture @ matrix.T
+    return found
+
+
+@functools.cache
+def _gaussian(size: int, radius_px: float) -> Float32:
+    """What blurs the columns (size, size) of a picture; at the edge the nearest pixels count more."""
+    apart = np.arange(size)[:, None] - np.arange(size)[None]
+    weights = np.exp(-0.5 * (apart / radius_px) ** 2).astype(np.float32)
+    found: Float32 = weights / weights.sum(axis=1, keepdims=True)
+    return found
+
+
+def _box_mean(picture: Float32, side: int) -> Float32:
+    """Means over squares around each pixel of (h, h); beyond the edge is 0."""
+    reach = side // 2
+    padded = np.pad(picture, ((reach, reach), (reach, reach)))
+    size = len(picture)
+    rows = np.add.reduce([padded[place : place + size] for place in range(side)])
+    found: Float32 = np.add.reduce([rows[:, place : place + size] for place in range(side)]) / (side * side)
+    return found
+
+
+# -- groups --------------------------------------------------------------------------------------------------------
+
+
+def stars(count: int, pairs: Int64, preference: Int64, apart: Collection[frozenset[int]] = ()) -> list[list[int]]:
+    """Groups in which every row is paired with the first, so that they never chain.
+
+    Whoever has most pairs leads; who is in a group is in no other.
+
+    Args:
+        count: n, how many rows there are.
+        pairs: (m, 2) rows that belong together.
+        preference: (n,) which of equals leads: the lowest.
+        apart: Sets of rows of which no two may share a group.
+
+    Returns:
+        Groups of two and more, in order of their leader's row; after the leader its rows ascending.
+    """
+    partners: dict[int, set[int]] = {}
+    for first, second in pairs.tolist():
+        partners.setdefault(first, set()).add(second)
+        partners.setdefault(second, set()).add(first)
+    barred: dict[int, list[frozenset[int]]] = {}
+    for rows in apart:
+        for row in rows:
+            barred.setdefault(row, []).append(rows)
+    taken = np.zeros(count, bool)
+    groups = []
+    for leader in sorted(partners, key=lambda row: (-len(partners[row]), int(preference[row]), row)):
+        if taken[leader]:
+            continue
+        group = [leader]
+        for row in sorted(partners[leader]):
+            if not taken[row] and not any(other in rows for rows in barred.get(row, ()) for other in group):
+                group.append(row)
+        if len(group) > 1:
+            taken[group] = True
+            groups.append(group)
+    return sorted(groups)
+
+
+def components(count: int, pairs: Int64) -> Int64:
+    """A number (n,) for each row, equal for rows that any chain of pairs joins: the lowest row among them."""
+    parent = list(range(count))
+
+    def root(row: int) -> int:
+        while parent[row] != row:
+            parent[row] = parent[parent[row]]
+            row = parent[row]
+        return row
+
+    for first, second in pairs.tolist():
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    return np.fromiter((root(row) for row in range(count)), np.int64, count)
+
+
+def without(pairs: Int64, apart: Iterable[frozenset[int]]) -> Int64:
+    """Pairs (m, 2) without those of which both rows are in one of the sets."""
+    sets = list(apart)
+    kept = [not any(first in rows and second in rows for rows in sets) for first, second in pairs.tolist()]
+    return pairs[np.array(kept, bool)] if sets else pairs
