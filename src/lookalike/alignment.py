@@ -269,10 +269,10 @@ def refined(first: Float32, second: Float32, transforms: Float32, steps: int) ->
         values, inside = sampling.values(first), sampling.inside
         dx, dy = sampling.values(along_x), sampling.values(along_y)
         columns = np.stack([-dx * x, -dx * y, -dx, -dy * x, -dy * y, -dy, second, ones], axis=1)
-        columns = (columns * inside[:, None]).reshape(len(first), 8, -1)
+        columns = (columns * inside[:, None]).reshape(len(first), 8, size * size)
         normal = columns @ columns.transpose(0, 2, 1)
         normal[:, own, own] = normal[:, own, own] * np.float32(1.0001) + np.float32(1e-3)
-        right = columns @ values.reshape(len(first), -1, 1)
+        right = columns @ values.reshape(len(first), size * size, 1)
         step = np.linalg.solve(normal, right)[:, :6, 0].reshape(-1, 2, 3)
         transforms = transforms + np.clip(step, -_STEP, _STEP).astype(np.float32)
     return transforms

@@ -23,7 +23,8 @@ FINE_PX = 128
 MOST_DIFFERENCE = 0.85  # in deviations of the picture, anywhere
 FAINT_DIFFERENCE, MOST_OUTSTANDING = 0.4, 10.0  # a stronger one must not stand out from the others by so many times
 LEAST_CORRELATION = 0.9
-LEAST_DETAIL = 0.5  # correlation of what is left when the shading is taken out
+# Correlation of what is left when the shading is taken out; the higher one where a difference is strong.
+LEAST_DETAIL, LEAST_SURE_DETAIL, STRONG_DIFFERENCE = 0.5, 0.9, 0.6
 LEAST_SHARED = 0.8  # of the smaller of the two
 LEAST_CUT = 0.4  # of the larger: what shows less of it is another picture
 LINKED_CORRELATION, LINKED_DETAIL = 0.95, 0.85
@@ -88,7 +89,8 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Flo
         difference, outstanding = _strongest_difference(*laid)
         found.difference[row], found.correlation[row] = difference, whole
         is_local = difference > FAINT_DIFFERENCE and outstanding > MOST_OUTSTANDING
-        alike = whole >= LEAST_CORRELATION and detail >= LEAST_DETAIL
+        least_detail = LEAST_SURE_DETAIL if difference > STRONG_DIFFERENCE else LEAST_DETAIL
+        alike = whole >= LEAST_CORRELATION and detail >= least_detail
         found.same[row] = same = alike and difference <= MOST_DIFFERENCE and not is_local
         found.linked[row] = same or (whole >= LINKED_CORRELATION and detail >= LINKED_DETAIL)
     return found
@@ -117,7 +119,13 @@ def _laid(first: Float32, second: Float32, transform: Float32) -> _Laid | None:
 
 def _strongest_difference(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> tuple[float, float]:
     """The strongest difference of any place, and how many times the usual one that is."""
-    rest = _difference(one, other, inside)
+    found = _measured(np.where(inside, other - one, 0), inside)
+    if found[0] > FAINT_DIFFERENCE:  # tones may have been changed by more than brightness and contrast
+        found = min(found, *(_measured(rest, inside) for rest in _untoned(one, other, inside)))
+    return found
+
+
+def _measured(rest: Float32, inside: NDArray[np.bool_]) -> tuple[float, float]:
     square = rest * rest
     strongest = math.sqrt(max(0.0, float(_box_mean(square, _WINDOW_PX).max())))
     usual = math.sqrt(float(square.sum()) / max(1, int(inside.sum())))
@@ -158,11 +166,10 @@ def _sharpness(picture: Float32, inside: NDArray[np.bool_]) -> float:
     return float((across * across).sum() + (down * down).sum())
 
 
-def _difference(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> Float32:
-    """What is left when the tones of one are made those of the other, whichever way explains more; 0 outside."""
+def _untoned(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> tuple[Float32, Float32]:
+    """What is left when the tones of one are made those of the other, and the other way round; 0 outside."""
     rests = (other - _toned(one, other, inside), one - _toned(other, one, inside))
-    first, second = (np.where(inside, rest, 0) for rest in rests)
-    return first if (first * first).sum() <= (second * second).sum() else second
+    return np.where(inside, rests[0], 0), np.where(inside, rests[1], 0)
 
 
 def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float32:
@@ -175,8 +182,8 @@ def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float3
     weights = np.bincount(counted, 1 - share, _TONES) + np.bincount(counted + 1, share, _TONES)
     sums = np.bincount(counted, (1 - share) * target, _TONES) + np.bincount(counted + 1, share * target, _TONES)
     plain = np.linspace(low, high, _TONES)
-    curve = np.maximum.accumulate((sums + _TONE_WEIGHT * plain) / (weights + _TONE_WEIGHT))
-    found: Float32 = (curve[tone] * (1 - part) + curve[tone + 1] * part).astype(np.float32)
+    curve = np.maximum.accumulate((sums + _TONE_WEIGHT * plain) / (weights + _TONE_WEIGHT)).astype(np.float32)
+    found: Float32 = curve[tone] * (1 - part) + curve[tone + 1] * part
     return found
 
 

@@ -15,8 +15,8 @@ from lookalike.gallery.knn import NEIGHBOURS, NeighbourGraph
 from lookalike.gallery.parts import Progress
 from lookalike.types import Float32, Int64, Pixels
 
-LEAST_SCORE = 0.4  # below, pixels are not asked: 19 of 20 strongly blurred copies score higher
 MOVED_SCORE = 0.8  # a cut-out or a turn by some degrees takes less from a score than a blur does
+MOVED_ALWAYS = 20_000  # so many of the nearest pairs are searched whatever they score: in small galleries that is low
 _WINDOWS = (0, 4, 12, NEIGHBOURS)  # neighbours are searched in turn, further where the last ones were like it
 _IN_PLACE = 0.85  # correlation of 8 x 8 pixels
 _LEAST_PEAK = 0.36
@@ -78,7 +78,7 @@ def search(pictures: Pixels, readable: Mask, graph: NeighbourGraph, threads: int
     lay = _Laying(pictures, threads, progress)
     in_place = lay("compare pictures", _in_place, first[likely], second[likely], scores[likely], turns[likely])
     found = [in_place]
-    waiting = (scores >= MOVED_SCORE) & ~_known(in_place, first, second, len(pictures))
+    waiting = (scores >= _least_score(scores)) & ~_known(in_place, first, second, len(pictures))
     lively = np.ones(len(pictures), bool)
     for low, high in pairwise(_WINDOWS):
         window = waiting & (ranks >= low) & (ranks < high) & (lively[first] | lively[second])
@@ -91,13 +91,19 @@ def search(pictures: Pixels, readable: Mask, graph: NeighbourGraph, threads: int
     return _joined(found)
 
 
+def _least_score(scores: Float32) -> float:
+    if len(scores) <= MOVED_ALWAYS:
+        return -1.0
+    return min(MOVED_SCORE, float(np.partition(scores, -MOVED_ALWAYS)[-MOVED_ALWAYS]))
+
+
 def _neighbours(graph: NeighbourGraph, readable: Mask) -> tuple[Int64, Int64, Float32, Int64]:
     """Each pair of neighbours once: rows, score, and its place in whichever list of neighbours has it higher."""
     n, k = graph.neighbours.shape
     own = np.repeat(np.arange(n), k)
     other = graph.neighbours.ravel().astype(np.int64)
     scores = graph.scores.ravel()
-    usable = (own != other) & (scores >= LEAST_SCORE) & readable[own] & readable[other]
+    usable = (own != other) & readable[own] & readable[other]
     own, other, scores = own[usable], other[usable], scores[usable]
     ranks = np.tile(np.arange(k), n)[usable]
     keys = np.minimum(own, other) * n + np.maximum(own, other)

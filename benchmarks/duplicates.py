@@ -1,0 +1,263 @@
+"""How well duplicates are told from look-alikes, beside perceptual hashes, and what that costs.
+
+python benchmarks/duplicates.py [--part quality|scale] [--images 100000] [--folder FOLDER]
+
+quality  one gallery of photos-200, an edited copy of each for every edit of ``lookalike.edits``, and whole sets of
+         look-alikes: boards and their defective sisters (deeppcb-pairs), plain steel (neu-det-100), views of objects
+         (eth80-4view), a corridor (vpr-corridor). Recall: how many edited copies are told to be the same picture as
+         their original. Precision: how many of all pairs told so are a picture and its copy, or two copies. The
+         same for hashes (package ImageHash), over all pairs of images at the usual threshold of each and at the
+         one with the most recall at a precision of .98
+scale    ``Gallery.duplicates`` on drawn pictures, one in ten a copy saved anew, with time by stage and memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lookalike import Gallery, edits
+from lookalike.gallery import pairs
+from lookalike.gallery.parts import no_progress
+from pasting import pictures
+from quality import DATA, read_set
+from scale import Watch, draw
+
+PHOTOS = "photos-200"
+OTHERS = ("deeppcb-pairs", "neu-det-100", "eth80-4view", "vpr-corridor")
+# A person calls these the same picture. Half of it, a quarter turn and a slant of 15 degrees are reported, not counted.
+LEFT_OUT = ("crop 50%", "rotate 90", "rotate 15")
+SAME = tuple(name for name in edits.EDITS if name not in LEFT_OUT)
+HASHES = {"phash": 10, "dhash": 10, "whash": 10, "average_hash": 10}  # bits of 64 that may differ, as people use them
+LEAST_PRECISION = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One image of the gallery.
+
+    Attributes:
+        path: Its file.
+        edit: Name of the edit; "" for originals and for look-alikes.
+        photo: Number of the photo that it is, or is a copy of; -1 for look-alikes.
+        group: The set that it is from.
+    """
+
+    path: Path
+    edit: str
+    photo: int
+    group: str
+
+
+def make_copies(folder: Path) -> list[Shown]:
+    """Originals and copies, as files."""
+    shown = []
+    for number, path in enumerate(pictures(PHOTOS)):
+        shown.append(Shown(path, "", number, PHOTOS))
+        with Image.open(path) as image:
+            picture = ImageOps.exif_transpose(image).convert("RGB")
+        for name in edits.EDITS:
+            file = folder / name.replace(" ", "-").replace("%", "") / f"{number:03d}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if name.startswith("jpeg"):
+                picture.save(file, quality=int(name.split()[1]))
+            else:
+                copy = Image.fromarray(edits.apply(name, np.asarray(picture), number))
+                copy.save(file, quality=90)
+            shown.append(Shown(file, name, number, PHOTOS))
+    return shown
+
+
+def quality() -> None:
+    with tempfile.TemporaryDirectory() as temporary, Gallery.create(Path(temporary) / "gallery") as gallery:
+        shown = make_copies(Path(temporary) / "copies")
+        for name in OTHERS:
+            shown += [Shown(path, "", -1, name) for path in read_set(DATA / name).paths]
+        gallery.index(Path(temporary) / "copies", DATA / PHOTOS, *(DATA / name for name in OTHERS))
+        told = {"lookalike": ours(gallery, shown)}
+        report = gallery.duplicates(kind="near")
+    distances = {name: hash_distances(name, shown) for name in HASHES}
+    for name, usual in HASHES.items():
+        told[f"{name} <= {usual}"] = distances[name] <= usual
+        best = best_threshold(distances[name], shown)
+        told[f"{name} <= {best}, its best"] = distances[name] <= best
+    print_quality(shown, told)
+    sizes = [len(group.images) for group in report.groups]
+    print(
+        f"\n{len(sizes)} groups, the largest of {max(sizes)} images; a photo and its copies are {1 + len(edits.EDITS)}"
+    )
+
+
+def ours(gallery: Gallery, shown: list[Shown]) -> NDArray[np.bool_]:
+    """Which pairs (n, n), above the diagonal, are told to be the same picture."""
+    row_of = {each.path.resolve(): row for row, each in enumerate(shown)}
+    found = pairs.find(gallery._parts, no_progress)
+    records = gallery._parts.catalogue.records(found.rows.keys.tolist())
+    rows = np.array([row_of.get(records[key].path.resolve(), -1) for key in found.rows.keys.tolist()])
+    first, second = rows[found.first[found.same]], rows[found.second[found.same]]
+    known = (first >= 0) & (second >= 0)
+    told = np.zeros((len(shown), len(shown)), bool)
+    told[np.minimum(first, second)[known], np.maximum(first, second)[known]] = True
+    return told
+
+
+def hash_distances(name: str, shown: list[Shown]) -> NDArray[np.int16]:
+    """Bits (n, n) that differ between the hashes of two images; 99 on and below the diagonal."""
+    import imagehash
+
+    bits = []
+    for each in shown:
+        with Image.open(each.path) as image:
+            bits.append(getattr(imagehash, name)(ImageOps.exif_transpose(image).convert("RGB")).hash.ravel())
+    signs = np.where(np.array(bits), 1, -1).astype(np.float32)
+    found = ((signs.shape[1] - signs @ signs.T) / 2).round().astype(np.int16)
+    found[np.tril_indices(len(found))] = 99
+    return found
+
+
+def truth(shown: list[Shown]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pairs show one photo, and which of them count as wanted: original and copy."""
+    photo = np.array([each.photo for each in shown])
+    right = (photo[:, None] == photo[None]) & (photo >= 0)[:, None]
+    is_original = np.array([each.photo >= 0 and not each.edit for each in shown])
+    is_wanted = np.array([each.edit in SAME for each in shown])
+    wanted = right & ((is_original[:, None] & is_wanted[None]) | (is_wanted[:, None] & is_original[None]))
+    above = np.triu(np.ones_like(right), 1)
+    return right & above, wanted & above
+
+
+def best_threshold(distances: NDArray[np.int16], shown: list[Shown]) -> int:
+    """The one with the most recall at a precision of .98; 0 where there is none."""
+    right, _ = truth(shown)
+    best = 0
+    for threshold in range(33):
+        told = distances <= threshold
+        if (told & right).sum() >= LEAST_PRECISION * told.sum():
+            best = threshold
+    return best
+
+
+def print_quality(shown: list[Shown], told: dict[str, NDArray[np.bool_]]) -> None:
+    right, wanted = truth(shown)
+    print(f"{len(shown):,} images, {int(wanted.sum()):,} originals with a copy that is the same picture\n")
+    print("| | precision | recall | wrong pairs | " + " | ".join(f"within {name}" for name in OTHERS) + " |")
+    print("|---|---:|---:|---:|" + "---:|" * len(OTHERS))
+    group = np.array([each.group for each in shown])
+    for name, pairs_told in told.items():
+        wrong = pairs_told & ~right
+        within = [int(wrong[np.ix_(group == other, group == other)].sum()) for other in OTHERS]
+        precision = (pairs_told & right).sum() / max(1, pairs_told.sum())
+        recall = (pairs_told & wanted).sum() / wanted.sum()
+        cells = " | ".join(f"{count:,}" for count in within)
+        print(f"| {name} | {precision:.4f} | {recall:.3f} | {int(wrong.sum()):,} | {cells} |")
+    print("\n| recall by edit | " + " | ".join(told) + " |")
+    print("|---|" + "---:|" * len(told))
+    for edit, rows in by_edit(shown):
+        cells = " | ".join(f"{np.mean([matrix[pair] for pair in rows]):.3f}" for matrix in told.values())
+        print(f"| {edit}{'' if edit in SAME else ' (not counted)'} | {cells} |")
+
+
+def by_edit(shown: list[Shown]) -> Iterator[tuple[str, list[tuple[int, int]]]]:
+    """Rows of originals and their copies."""
+    original = {each.photo: row for row, each in enumerate(shown) if each.photo >= 0 and not each.edit}
+    for edit in edits.EDITS:
+        yield edit, [tuple(sorted((original[e.photo], row))) for row, e in enumerate(shown) if e.edit == edit]  # type: ignore[misc]
+
+
+# -- cost ----------------------------------------------------------------------------------------------------------
+
+
+def scale(images: int, folder: Path | None) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        base = folder or Path(temporary)
+        draw_copies(base / "photos", images)
+        with Gallery.open(base / "gallery", create=True) as gallery:
+            gallery.index(base / "photos")
+            for file in ("neighbours.bin", "pairs.bin"):
+                (base / "gallery" / "cache" / "graph" / file).unlink(missing_ok=True)
+            watch, memory = Watch(), Memory()
+            with memory:
+                report = gallery.duplicates(progress=watch)
+                watch.close()
+            again = gallery.duplicates()
+    stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in watch.stages.items())
+    print(f"{report.searched:,} images: {report.seconds:.1f} s ({stages}); again {again.seconds:.1f} s")
+    print(f"memory {memory.before / 1e6:.0f} MB before, {memory.most / 1e6:.0f} MB at most")
+    right = sum(len({copied(image.path) for image in group.images}) == 1 for group in report.groups)
+    print(f"{len(report.groups):,} groups, {right:,} of them of one picture; {images // 10:,} pictures have a copy")
+
+
+def copied(path: Path) -> int:
+    """The number of the picture that a drawn file shows."""
+    number = int(path.stem)
+    return number - 5 if number % 10 == 9 else number
+
+
+def draw_copies(folder: Path, count: int) -> None:
+    """Drawn pictures, of which each with a 9 at the end is the one of 4 saved anew, smaller."""
+    for number in range(count):
+        file = folder / f"{number // 1000:04d}" / f"{number:07d}.jpg"
+        if number % 1000 == 0:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            continue
+        if number % 10 == 9:
+            with Image.open(file.with_name(f"{copied(file):07d}.jpg")) as image:
+                image.resize((160, 128)).save(file, quality=60)
+        else:
+            file.write_bytes(draw(number))
+
+
+class Memory:
+    """Watches how much memory this process takes at most.
+
+    Attributes:
+        before: Bytes at the start.
+        most: Bytes at most.
+    """
+
+    def __init__(self) -> None:
+        self._process = psutil.Process()
+        self._done = threading.Event()
+        self.before = self.most = self._process.memory_info().rss
+
+    def __enter__(self) -> None:
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+
+    def _watch(self) -> None:
+        for _ in itertools.takewhile(lambda _: not self._done.wait(0.2), itertools.count()):
+            self.most = max(self.most, self._process.memory_info().rss)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--part", choices=("quality", "scale"))
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--folder", type=Path, help="keep pictures and gallery of the scale part here, and use them")
+    asked = parser.parse_args()
+    started = time.perf_counter()
+    if asked.part in (None, "quality"):
+        quality()
+    if asked.part in (None, "scale"):
+        scale(asked.images, asked.folder)
+    print(f"({time.perf_counter() - started:.0f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
