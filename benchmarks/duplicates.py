@@ -86,7 +86,7 @@ def quality() -> None:
         for name in OTHERS:
             shown += [Shown(path, "", -1, name) for path in read_set(DATA / name).paths]
         gallery.index(Path(temporary) / "copies", DATA / PHOTOS, *(DATA / name for name in OTHERS))
-        told = {"lookalike": ours(gallery, shown)}
+        told = dict(zip(("lookalike", "lookalike, linked"), ours(gallery, shown), strict=True))
         report = gallery.duplicates(kind="near")
     distances = {name: hash_distances(name, shown) for name in HASHES}
     for name, usual in HASHES.items():
@@ -100,17 +100,18 @@ def quality() -> None:
     )
 
 
-def ours(gallery: Gallery, shown: list[Shown]) -> NDArray[np.bool_]:
-    """Which pairs (n, n), above the diagonal, are told to be the same picture."""
+def ours(gallery: Gallery, shown: list[Shown]) -> Iterator[NDArray[np.bool_]]:
+    """Which pairs (n, n), above the diagonal, are told to be the same picture; and which at least to be linked."""
     row_of = {each.path.resolve(): row for row, each in enumerate(shown)}
     found = pairs.find(gallery._parts, no_progress)
     records = gallery._parts.catalogue.records(found.rows.keys.tolist())
     rows = np.array([row_of.get(records[key].path.resolve(), -1) for key in found.rows.keys.tolist()])
-    first, second = rows[found.first[found.same]], rows[found.second[found.same]]
+    first, second = rows[found.first], rows[found.second]
     known = (first >= 0) & (second >= 0)
-    told = np.zeros((len(shown), len(shown)), bool)
-    told[np.minimum(first, second)[known], np.maximum(first, second)[known]] = True
-    return told
+    for counted in (known & found.same, known):
+        told = np.zeros((len(shown), len(shown)), bool)
+        told[np.minimum(first, second)[counted], np.maximum(first, second)[counted]] = True
+        yield told
 
 
 def hash_distances(name: str, shown: list[Shown]) -> NDArray[np.int16]:

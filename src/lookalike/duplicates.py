@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -190,7 +190,7 @@ def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float3
 def _blurred(picture: Float32, radius_px: float) -> Float32:
     """A picture (h, h) through a Gaussian."""
     matrix = _gaussian(len(picture), radius_px)
-    found: Float32 = matrix @ picture @ matrix.T
+    found: Float32 = np.linalg.multi_dot([matrix, picture, matrix.T])
     return found
 
 
@@ -234,10 +234,7 @@ def stars(count: int, pairs: Int64, preference: Int64, apart: Collection[frozens
     for first, second in pairs.tolist():
         partners.setdefault(first, set()).add(second)
         partners.setdefault(second, set()).add(first)
-    barred: dict[int, list[frozenset[int]]] = {}
-    for rows in apart:
-        for row in rows:
-            barred.setdefault(row, []).append(rows)
+    barred = _sets_of(apart)
     taken = np.zeros(count, bool)
     groups = []
     for leader in sorted(partners, key=lambda row: (-len(partners[row]), int(preference[row]), row)):
@@ -245,7 +242,7 @@ def stars(count: int, pairs: Int64, preference: Int64, apart: Collection[frozens
             continue
         group = [leader]
         for row in sorted(partners[leader]):
-            if not taken[row] and not any(other in rows for rows in barred.get(row, ()) for other in group):
+            if not taken[row] and not any(barred.get(row, _NONE) & barred.get(other, _NONE) for other in group):
                 group.append(row)
         if len(group) > 1:
             taken[group] = True
@@ -269,8 +266,23 @@ def components(count: int, pairs: Int64) -> Int64:
     return np.fromiter((root(row) for row in range(count)), np.int64, count)
 
 
-def without(pairs: Int64, apart: Iterable[frozenset[int]]) -> Int64:
+def without(pairs: Int64, apart: Collection[frozenset[int]]) -> Int64:
     """Pairs (m, 2) without those of which both rows are in one of the sets."""
-    sets = list(apart)
-    kept = [not any(first in rows and second in rows for rows in sets) for first, second in pairs.tolist()]
-    return pairs[np.array(kept, bool)] if sets else pairs
+    barred = _sets_of(apart)
+    if not barred:
+        return pairs
+    kept = [not barred.get(first, _NONE) & barred.get(second, _NONE) for first, second in pairs.tolist()]
+    found: Int64 = pairs[np.array(kept, bool)]
+    return found
+
+
+_NONE: frozenset[int] = frozenset()
+
+
+def _sets_of(apart: Collection[frozenset[int]]) -> dict[int, set[int]]:
+    """For each row that is in any of the sets, in which."""
+    found: dict[int, set[int]] = {}
+    for number, rows in enumerate(apart):
+        for row in rows:
+            found.setdefault(row, set()).add(number)
+    return found

@@ -163,10 +163,17 @@ class DuplicateFile:
 
 @dataclass(frozen=True, slots=True)
 class DuplicateSet:
-    """A group of duplicates: "exact" or "near", and its images."""
+    """A group of duplicates, as it is shown.
+
+    Attributes:
+        kind: "exact" or "near".
+        files: Its images, the one to keep first.
+        more: How many further ones there are.
+    """
 
     kind: str
     files: Sequence[DuplicateFile]
+    more: int = 0
 
 
 def duplicates_report(

@@ -13,7 +13,7 @@ from lookalike.gallery.duplicate_report import DuplicateGroup, DuplicateImage, D
 from lookalike.gallery.parts import Parts
 from lookalike.report import DuplicateFile, DuplicateSet, duplicates_report
 
-MOST_PICTURED = 500  # groups with pictures; the page says what it leaves out
+MOST_PICTURED, MOST_OF_A_GROUP = 500, 24  # groups, and images of each; the page says what it leaves out
 _COLUMNS = (
     "group",
     "kind",
@@ -92,9 +92,9 @@ def _set(parts: Parts, group: DuplicateGroup) -> DuplicateSet:
             detail=f"{image.width_px} x {image.height_px} px, {_megabytes(image.size_bytes)}, {image.date[:10]}",
             differs=", ".join(_differences(group.keep, image)),
         )
-        for image in group.images
+        for image in group.images[:MOST_OF_A_GROUP]
     ]
-    return DuplicateSet(group.kind, files)
+    return DuplicateSet(group.kind, files, len(group.images) - len(files))
 
 
 def _differences(keep: DuplicateImage, image: DuplicateImage) -> Iterator[str]:

@@ -31,23 +31,22 @@ def read(parts: Parts, keys: Int64, size_px: int) -> tuple[Pixels, NDArray[np.bo
     """
     spec = DecodeSpec(((size_px, size_px),), "bilinear")
     records = parts.catalogue.records(keys.tolist())
-    pictures, readable = np.zeros((len(keys), size_px, size_px), np.uint8), np.zeros(len(keys), bool)
+    colours, readable = np.zeros((len(keys), size_px, size_px, 3), np.uint8), np.zeros(len(keys), bool)
     with ThreadPoolExecutor(parts.settings.worker_count, thread_name_prefix="grey") as threads:
         found = threads.map(lambda key: _picture(parts, records.get(key), spec), keys.tolist())
         for row, picture in enumerate(found):
             if picture is not None:
-                pictures[row], readable[row] = picture, True
-    return pictures, readable
+                colours[row], readable[row] = picture, True
+    grey: Pixels = np.rint(colours @ _LUMA).astype(np.uint8)
+    return grey, readable
 
 
 def _picture(parts: Parts, record: ImageRecord | None, spec: DecodeSpec) -> Pixels | None:
     for data in () if record is None else _sources(parts, record):
         try:
-            pixels = parts.decoders.decode(data, spec, thumbnail=False).pixels
+            return parts.decoders.decode(data, spec, thumbnail=False).pixels
         except ImageError:
             continue
-        grey: Pixels = np.rint(pixels @ _LUMA).astype(np.uint8)
-        return grey
     return None
 
 

@@ -83,8 +83,7 @@ def _coarse_pictures(parts: Parts, rows: ContentVectors, progress: Progress) -> 
     for start in range(0, len(rows), _BLOCK_PICTURES):
         progress("look at pictures", start, len(rows))
         part = slice(start, start + _BLOCK_PICTURES)
-        fine, readable[part] = grey.read(parts, rows.keys[part], FINE_PX)
-        pictures[part] = np.rint(alignment.shrink(fine, FINE_PX // size))
+        pictures[part], readable[part] = grey.read(parts, rows.keys[part], size)
     progress("look at pictures", len(rows), len(rows))
     return pictures, readable
 
