@@ -73,10 +73,10 @@ class _Sampling:
     inside: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, transforms: Float32, size: int) -> _Sampling:
+    def of(cls, transforms: Float32, size: int, stride: int = 1) -> _Sampling:
         a = transforms.astype(np.float32)[:, :, :, None, None] * np.float32(size / 2)
-        across = _places(size)[None, None, :]
-        along = _places(size)[None, :, None]
+        across = _places(size)[None, None, ::stride]
+        along = _places(size)[None, ::stride, None]
         middle = np.float32((size - 1) / 2)
         column = a[:, 0, 0] * across + (a[:, 0, 1] * along + (a[:, 0, 2] + middle))
         row = a[:, 1, 0] * across + (a[:, 1, 1] * along + (a[:, 1, 2] + middle))
@@ -246,7 +246,7 @@ def _band(size: int) -> Float32:
     return band
 
 
-def refined(first: Float32, second: Float32, transforms: Float32, steps: int) -> Float32:
+def refined(first: Float32, second: Float32, transforms: Float32, steps: int, stride: int = 1) -> Float32:
     """Transforms (m, 2, 3) moved to where the pictures differ least, after fitting brightness and contrast.
 
     Args:
@@ -254,6 +254,7 @@ def refined(first: Float32, second: Float32, transforms: Float32, steps: int) ->
         second: The same.
         transforms: Where to start; within about a pixel of the goal.
         steps: Of Gauss and Newton.
+        stride: Only every so many pixels are asked, which is as good where pictures are large.
 
     *Source*: Lucas and Kanade 1981, affine, with gain and offset solved along (Bartoli 2008).
     """
@@ -261,18 +262,20 @@ def refined(first: Float32, second: Float32, transforms: Float32, steps: int) ->
     along_x, along_y = np.zeros_like(first), np.zeros_like(first)
     along_x[:, :, 1:-1] = (first[:, :, 2:] - first[:, :, :-2]) * (size / 4)
     along_y[:, 1:-1] = (first[:, 2:] - first[:, :-2]) * (size / 4)
-    x, y = np.broadcast_arrays(_places(size)[None, None, :], _places(size)[None, :, None])
-    ones = np.ones_like(second)
+    x, y = np.broadcast_arrays(_places(size)[None, None, ::stride], _places(size)[None, ::stride, None])
+    second = second[:, ::stride, ::stride]
+    ones, pixels = np.ones_like(second), second.shape[1] * second.shape[2]
     own = np.arange(8)
     for _ in range(steps):
-        sampling = _Sampling.of(transforms, size)
+        sampling = _Sampling.of(transforms, size, stride)
         values, inside = sampling.values(first), sampling.inside
         dx, dy = sampling.values(along_x), sampling.values(along_y)
         columns = np.stack([-dx * x, -dx * y, -dx, -dy * x, -dy * y, -dy, second, ones], axis=1)
-        columns = (columns * inside[:, None]).reshape(len(first), 8, size * size)
-        normal = columns @ columns.transpose(0, 2, 1)
+        columns = (columns * inside[:, None]).reshape(len(first), 8, pixels)
+        # No library of linear algebra: its threads would wait for each other longer than such small sums take.
+        normal = np.einsum("mip,mjp->mij", columns, columns)
         normal[:, own, own] = normal[:, own, own] * np.float32(1.0001) + np.float32(1e-3)
-        right = columns @ values.reshape(len(first), size * size, 1)
-        step = np.linalg.solve(normal, right)[:, :6, 0].reshape(-1, 2, 3)
+        right = np.einsum("mip,mp->mi", columns, values.reshape(len(first), pixels))
+        step = np.linalg.solve(normal, right[:, :, None])[:, :6, 0].reshape(-1, 2, 3)
         transforms = transforms + np.clip(step, -_STEP, _STEP).astype(np.float32)
     return transforms

@@ -71,7 +71,7 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Flo
     """
     first_, second_ = first.astype(np.float32), second.astype(np.float32)
     halves = shrink(first, 2), shrink(second, 2)
-    transforms = refined(*halves, transforms, 3)
+    transforms = refined(*halves, transforms, 2)
     values, inside = warped(halves[0], transforms)
     close = correlation(values, halves[1], inside) >= _LEAST_CLOSE
     found = Verdicts(
@@ -108,7 +108,7 @@ def _laid(first: Float32, second: Float32, transform: Float32) -> _Laid | None:
         first, second, transform = second, first, inverse(transform)
     if abs(np.linalg.det(transform[0, :, :2])) < LEAST_CUT:
         return None
-    transform = refined(first, second, transform, 1)
+    transform = refined(first, second, transform, 1, stride=2)
     values, inside_ = warped(_blurred(first[0], _SMOOTHING_PX)[None], transform)
     one, other, inside = values[0], _blurred(second[0], _SMOOTHING_PX), inside_[0]
     if inside.mean() < LEAST_SHARED:
@@ -188,18 +188,29 @@ def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float3
 
 
 def _blurred(picture: Float32, radius_px: float) -> Float32:
-    """A picture (h, h) through a Gaussian."""
-    matrix = _gaussian(len(picture), radius_px)
-    found: Float32 = np.linalg.multi_dot([matrix, picture, matrix.T])
-    return found
+    """A picture (h, h) through a Gaussian; at the edge the nearest pixels are repeated."""
+    weights = _gaussian(radius_px)
+    reach, size = len(weights) // 2, len(picture)
+    padded = np.pad(picture, reach, mode="edge")
+    down = padded[reach : reach + size] * weights[reach]
+    for step in range(1, reach + 1):
+        down += (padded[reach - step : reach - step + size] + padded[reach + step : reach + step + size]) * weights[
+            reach + step
+        ]
+    across: Float32 = down[:, reach : reach + size] * weights[reach]
+    for step in range(1, reach + 1):
+        across += (down[:, reach - step : reach - step + size] + down[:, reach + step : reach + step + size]) * weights[
+            reach + step
+        ]
+    return across
 
 
 @functools.cache
-def _gaussian(size: int, radius_px: float) -> Float32:
-    """What blurs the columns (size, size) of a picture; at the edge the nearest pixels count more."""
-    apart = np.arange(size)[:, None] - np.arange(size)[None]
-    weights = np.exp(-0.5 * (apart / radius_px) ** 2).astype(np.float32)
-    found: Float32 = weights / weights.sum(axis=1, keepdims=True)
+def _gaussian(radius_px: float) -> Float32:
+    """The weights (2 reach + 1,) of neighbouring pixels; they add up to 1."""
+    reach = math.ceil(2.5 * radius_px)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / radius_px) ** 2)
+    found: Float32 = (weights / weights.sum()).astype(np.float32)
     return found
 
 

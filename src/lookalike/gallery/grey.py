@@ -13,7 +13,7 @@ from lookalike.errors import ImageError
 from lookalike.gallery.parts import Parts
 from lookalike.types import DecodeSpec, ImageRecord, Int64, Pixels
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LUMA = (0.299, 0.587, 0.114)
 
 
 def read(parts: Parts, keys: Int64, size_px: int) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -37,7 +37,8 @@ def read(parts: Parts, keys: Int64, size_px: int) -> tuple[Pixels, NDArray[np.bo
         for row, picture in enumerate(found):
             if picture is not None:
                 colours[row], readable[row] = picture, True
-    grey: Pixels = np.rint(colours @ _LUMA).astype(np.uint8)
+    light = sum(np.float32(weight) * colours[..., channel] for channel, weight in enumerate(_LUMA))
+    grey: Pixels = np.rint(light).astype(np.uint8)
     return grey, readable
 
 

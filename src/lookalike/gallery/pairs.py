@@ -6,6 +6,7 @@ Kept as a cache; found again when the gallery or its space has changed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,8 @@ from lookalike.types import Float32, Int64, Pixels
 
 _KIND = "lookalike pairs 1"  # the number goes up when the layout or the decision changes
 _BLOCK_PICTURES = 2048
-_BLOCK_PAIRS = 1024
-_BATCH_PAIRS = 32
+_BLOCK_PAIRS = 512
+_BATCH_PAIRS = 16
 _log = logging.getLogger(__name__)
 
 
@@ -95,12 +96,13 @@ def _decided(parts: Parts, rows: ContentVectors, proposed: Candidates, unread: i
     proposed = proposed.at(np.lexsort((proposed.second, proposed.first, clusters[proposed.first])))
     same, linked = np.zeros(len(proposed), bool), np.zeros(len(proposed), bool)
     differences = np.zeros(len(proposed), np.float32)
-    with ThreadPoolExecutor(parts.settings.thread_count, thread_name_prefix="compare") as threads:
-        for start in range(0, len(proposed), _BLOCK_PAIRS):
-            progress("decide on pairs", start, len(proposed))
-            part = slice(start, start + _BLOCK_PAIRS)
-            verdicts = _looked_at(parts, rows, proposed.at(part), threads)
-            same[part], linked[part], differences[part] = verdicts.same, verdicts.linked, verdicts.difference
+    starts = range(0, len(proposed), _BLOCK_PAIRS)
+    blocks = [proposed.at(slice(start, start + _BLOCK_PAIRS)) for start in starts]
+    for start, some, pictures in zip(starts, blocks, _read_ahead(parts, rows, blocks), strict=True):
+        progress("decide on pairs", start, len(proposed))
+        verdicts = _looked_at(some, *pictures)
+        part = slice(start, start + len(some))
+        same[part], linked[part], differences[part] = verdicts.same, verdicts.linked, verdicts.difference
     progress("decide on pairs", len(proposed), len(proposed))
     order = np.lexsort((proposed.second, proposed.first))
     order = order[linked[order]]
@@ -108,17 +110,26 @@ def _decided(parts: Parts, rows: ContentVectors, proposed: Candidates, unread: i
     return Pairs(rows, some.first, some.second, some.scores, differences[order], same[order], unread)
 
 
-def _looked_at(parts: Parts, rows: ContentVectors, some: Candidates, threads: ThreadPoolExecutor) -> Verdicts:
-    wanted, places = np.unique(np.concatenate([some.first, some.second]), return_inverse=True)
-    pictures, _ = grey.read(parts, rows.keys[wanted], FINE_PX)
-    first, second = places[: len(some)], places[len(some) :]
+def _read_ahead(parts: Parts, rows: ContentVectors, blocks: Sequence[Candidates]) -> Iterator[tuple[Pixels, Pixels]]:
+    """The pictures of the first and of the second of each block's pairs, read while the block before is looked at."""
 
-    def one(start: int) -> Verdicts:
-        part = slice(start, start + _BATCH_PAIRS)
-        right = candidates.turned_each(pictures[second[part]], some.turns[part])
-        return duplicates.compare(pictures[first[part]], right, some.transforms[part])
+    def read(some: Candidates) -> tuple[Pixels, Pixels]:
+        wanted, places = np.unique(np.concatenate([some.first, some.second]), return_inverse=True)
+        pictures, _ = grey.read(parts, rows.keys[wanted], FINE_PX)
+        return pictures[places[: len(some)]], pictures[places[len(some) :]]
 
-    found = list(threads.map(one, range(0, len(some), _BATCH_PAIRS)))
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as ahead:
+        coming = [ahead.submit(read, some) for some in blocks[:1]]
+        for number in range(len(blocks)):
+            pictures = coming.pop().result()
+            coming += [ahead.submit(read, some) for some in blocks[number + 1 : number + 2]]
+            yield pictures
+
+
+def _looked_at(some: Candidates, first: Pixels, second: Pixels) -> Verdicts:
+    right = candidates.turned_each(second, some.turns)
+    parts = [slice(start, start + _BATCH_PAIRS) for start in range(0, len(some), _BATCH_PAIRS)]
+    found = [duplicates.compare(first[part], right[part], some.transforms[part]) for part in parts]
     fields = ("same", "linked", "difference", "correlation")
     return Verdicts(*(np.concatenate([getattr(batch, name) for batch in found]) for name in fields))
 
