@@ -14,6 +14,8 @@ scale    ``Gallery.duplicates`` on drawn pictures, one in ten a copy saved anew,
 from __future__ import annotations
 
 import argparse
+import hashlib
+import io
 import itertools
 import sys
 import tempfile
@@ -28,9 +30,13 @@ import psutil
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from lookalike import Gallery, edits
+from lookalike import Gallery, edits, reduce
+from lookalike.catalogue.base import Extracted
+from lookalike.catalogue.sqlite import SqliteCatalogue
 from lookalike.gallery import pairs
 from lookalike.gallery.parts import no_progress
+from lookalike.sources.base import SourceEntry
+from lookalike.thumbnails import Thumbnails
 from pasting import pictures
 from quality import DATA, read_set
 from scale import Watch, draw
@@ -182,12 +188,13 @@ def by_edit(shown: list[Shown]) -> Iterator[tuple[str, list[tuple[int, int]]]]:
 
 def scale(images: int, folder: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        base = folder or Path(temporary)
-        draw_copies(base / "photos", images)
-        with Gallery.open(base / "gallery", create=True) as gallery:
-            gallery.index(base / "photos")
+        where = (folder or Path(temporary)) / "gallery"
+        if not where.exists():
+            fill(where, images)
+        with Gallery.open(where) as gallery:
             for file in ("neighbours.bin", "pairs.bin"):
-                (base / "gallery" / "cache" / "graph" / file).unlink(missing_ok=True)
+                (where / "cache" / "graph" / file).unlink(missing_ok=True)
+            gallery.vectors()  # the engine follows first, as after any indexing
             watch, memory = Watch(), Memory()
             with memory:
                 report = gallery.duplicates(progress=watch)
@@ -196,29 +203,52 @@ def scale(images: int, folder: Path | None) -> None:
     stages = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in watch.stages.items())
     print(f"{report.searched:,} images: {report.seconds:.1f} s ({stages}); again {again.seconds:.1f} s")
     print(f"memory {memory.before / 1e6:.0f} MB before, {memory.most / 1e6:.0f} MB at most")
-    right = sum(len({copied(image.path) for image in group.images}) == 1 for group in report.groups)
+    right = sum(len({copied(int(image.path.stem)) for image in group.images}) == 1 for group in report.groups)
     print(f"{len(report.groups):,} groups, {right:,} of them of one picture; {images // 10:,} pictures have a copy")
 
 
-def copied(path: Path) -> int:
-    """The number of the picture that a drawn file shows."""
-    number = int(path.stem)
+def fill(where: Path, images: int) -> None:
+    """A gallery of drawn thumbnails without files or network: an embedding is a random projection of tiny colours."""
+    Gallery.create(where).close()
+    catalogue, thumbnails = (
+        SqliteCatalogue(where / "catalogue.sqlite"),
+        Thumbnails(where / "cache" / "thumbnails.sqlite"),
+    )
+    dim = catalogue.model().dim
+    projection = np.random.default_rng(0).normal(size=(dim, 8 * 8 * 3)).astype(np.float32)
+    moments, root = reduce.Moments(dim), catalogue.add_root("/drawn", None)
+    with catalogue.scan([(root, "")]) as scan:
+        for start in range(0, images, 1000):
+            numbers = range(start, min(images, start + 1000))
+            scan.add(root.name, [SourceEntry(f"{number:07d}.jpg", 1, 1, number) for number in numbers])
+        scan.compare()
+        todo = scan.todo()
+        while batch := list(itertools.islice(todo, 1000)):
+            made = [extracted(entry, projection) for _, entry in batch]
+            thumbnails.put((each.content, each.thumbnail) for each in made)
+            scan.apply(root.name, made)
+            moments.add(np.stack([each.embedding for each in made if each.embedding is not None]))
+    catalogue.set_reducer(reduce.fit(moments))
+    catalogue.close()
+    thumbnails.close()
+
+
+def extracted(entry: SourceEntry, projection: NDArray[np.float32]) -> Extracted:
+    number = int(Path(entry.path).stem)
+    jpeg = draw(copied(number))
+    if number != copied(number):
+        out = io.BytesIO()
+        Image.open(io.BytesIO(jpeg)).resize((160, 128)).save(out, "JPEG", quality=60)
+        jpeg = out.getvalue()
+    tiny = np.asarray(Image.open(io.BytesIO(jpeg)).resize((8, 8), Image.Resampling.BOX), np.float32).ravel() / 128 - 1
+    embedding = np.maximum(projection @ tiny, 0).astype(np.float16)
+    content = hashlib.sha256(jpeg).digest()
+    return Extracted(entry, content, embedding, "fp32", 200, 160, "JPEG", None, jpeg)
+
+
+def copied(number: int) -> int:
+    """Which picture a drawn image shows: each with a 9 at the end is the one with a 4, saved anew and smaller."""
     return number - 5 if number % 10 == 9 else number
-
-
-def draw_copies(folder: Path, count: int) -> None:
-    """Drawn pictures, of which each with a 9 at the end is the one of 4 saved anew, smaller."""
-    for number in range(count):
-        file = folder / f"{number // 1000:04d}" / f"{number:07d}.jpg"
-        if number % 1000 == 0:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        if file.exists():
-            continue
-        if number % 10 == 9:
-            with Image.open(file.with_name(f"{copied(file):07d}.jpg")) as image:
-                image.resize((160, 128)).save(file, quality=60)
-        else:
-            file.write_bytes(draw(number))
 
 
 class Memory:
@@ -249,7 +279,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--part", choices=("quality", "scale"))
     parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="keep pictures and gallery of the scale part here, and use them")
+    parser.add_argument("--folder", type=Path, help="keep the gallery of the scale part here, and use it")
     asked = parser.parse_args()
     started = time.perf_counter()
     if asked.part in (None, "quality"):

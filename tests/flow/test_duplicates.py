@@ -254,3 +254,21 @@ def test_the_command_line_says_the_same(cli: Cli, gallery: Gallery, tmp_path: Pa
     assert b"no decision" in cli("duplicates", "undo", code=1).stderr
     assert b"hint" in cli("duplicates", "differ", one, one, code=2).stderr
     cli("duplicates", "differ", one, "0123456789abcdef", code=1)
+
+
+def test_the_smallest_galleries_have_duplicates_too(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Gallery.create(tmp_path / "gallery") as gallery:
+        rich(1).save(folder / "a.png")
+        gallery.index(folder)
+        assert gallery.duplicates().groups == ()
+        numbers, groups = duplicating.linked(gallery._parts, no_progress)
+        np.testing.assert_array_equal(numbers, groups)
+        shutil.copyfile(folder / "a.png", folder / "b.png")
+        gallery.index(folder)
+        assert [group.kind for group in gallery.duplicates().groups] == ["exact"]
+        rich(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "c.jpg", quality=60)
+        gallery.index(folder)
+        (group,) = gallery.duplicates().groups
+        assert (group.kind, names(group)) == ("near", ["a.png", "b.png", "c.jpg"])
