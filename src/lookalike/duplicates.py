@@ -29,6 +29,11 @@ LEAST_SHARED = 0.8  # of the smaller of the two
 LEAST_CUT = 0.4  # of the larger: what shows less of it is another picture
 LINKED_CORRELATION, LINKED_DETAIL = 0.95, 0.85
 
+# What one picture has laid over it: a rectangle of so much of the area, so full, with so much unchanged around it.
+LEAST_COVERED, MOST_COVERED, LEAST_FILLED = 0.02, 0.25, 0.85
+LEAST_UNCHANGED = 0.75
+
+_UNCHANGED, _NOTICEABLE = 0.2, 0.1  # deviations of the picture
 _LEAST_CLOSE = 0.85  # correlation at half the resolution; below, they are not looked at any more closely
 _SMOOTHING_PX = 0.7  # the grain of a small JPEG
 _BLURS_PX = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
@@ -50,13 +55,14 @@ class Verdicts:
         linked: (m,) bool, whether they show so nearly the same that one gives the other away; where ``same``, always.
         difference: (m,) float32, the strongest difference of any place, in deviations of the picture; infinite where
             they could not be laid over each other.
-        correlation: (m,) float32, of all that both show.
+        covered: (m,) float32, the part of the area that one of them has something laid over, which does not count as a
+            difference; 0 for most.
     """
 
     same: NDArray[np.bool_]
     linked: NDArray[np.bool_]
     difference: Float32
-    correlation: Float32
+    covered: Float32
 
 
 def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Float32) -> Verdicts:
@@ -74,12 +80,9 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Flo
     transforms = refined(*halves, transforms, 2)
     values, inside = warped(halves[0], transforms)
     close = correlation(values, halves[1], inside) >= _LEAST_CLOSE
-    found = Verdicts(
-        np.zeros(len(first), bool),
-        np.zeros(len(first), bool),
-        np.full(len(first), np.inf, np.float32),
-        np.zeros(len(first), np.float32),
-    )
+    count = len(first)
+    no, unknown = np.zeros(count, bool), np.full(count, np.inf, np.float32)
+    found = Verdicts(no, no.copy(), unknown, np.zeros(count, np.float32))
     for row in np.flatnonzero(close).tolist():
         one = slice(row, row + 1)
         laid = _laid(first_[one], second_[one], transforms[one])
@@ -87,13 +90,49 @@ def compare(first: NDArray[np.uint8], second: NDArray[np.uint8], transforms: Flo
             continue
         whole, detail = _correlation(*laid), _detail_correlation(*laid)
         difference, outstanding = _strongest_difference(*laid)
-        found.difference[row], found.correlation[row] = difference, whole
+        found.difference[row] = difference
         is_local = difference > FAINT_DIFFERENCE and outstanding > MOST_OUTSTANDING
         least_detail = LEAST_SURE_DETAIL if difference > STRONG_DIFFERENCE else LEAST_DETAIL
         alike = whole >= LEAST_CORRELATION and detail >= least_detail
         found.same[row] = same = alike and difference <= MOST_DIFFERENCE and not is_local
         found.linked[row] = same or (whole >= LINKED_CORRELATION and detail >= LINKED_DETAIL)
+    for row in np.flatnonzero(~found.same & (unchanged(*halves) >= LEAST_UNCHANGED)).tolist():
+        patch = _patch(first_[row], second_[row])
+        if patch is not None:
+            found.same[row] = found.linked[row] = True
+            found.covered[row], found.difference[row] = patch
     return found
+
+
+def unchanged(first: Float32, second: Float32) -> Float32:
+    """How much (m,) of pictures (m, h, h) is the same at the same place, by the contrast of the flatter of the two."""
+    contrast = np.minimum(first.std(axis=(1, 2)), second.std(axis=(1, 2)))[:, None, None]
+    share: Float32 = (np.abs(first - second) <= _UNCHANGED * contrast).mean(axis=(1, 2), dtype=np.float32)
+    return share
+
+
+def _patch(first: Float32, second: Float32) -> tuple[float, float] | None:
+    """The part of the area (h, h) that something rectangular covers, and the strongest difference beside it.
+
+    None where the two differ in another way: in small spots, in something of another shape, or around it too.
+    """
+    first, second = _blurred(first, _SMOOTHING_PX), _blurred(second, _SMOOTHING_PX)
+    rest = (second - first) / max(1.0, min(float(first.std()), float(second.std())))
+    strength = np.sqrt(np.maximum(_box_mean(rest * rest, _WINDOW_PX), 0))
+    differs = strength > FAINT_DIFFERENCE
+    rows, columns = (np.flatnonzero(differs.sum(axis=axis) > 1) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return None
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    area = differs[box].size / differs.size
+    around = np.ones(differs.shape, bool)
+    around[tuple(slice(max(0, side.start - _EDGE_PX), side.stop + _EDGE_PX) for side in box)] = False
+    filled = float((strength[box] > _NOTICEABLE).mean())  # a disc fills .79 of its box
+    if not LEAST_COVERED <= area <= MOST_COVERED or filled < LEAST_FILLED or differs[around].any():
+        return None
+    if _detail_correlation(first, second, around) < LEAST_SURE_DETAIL:
+        return None
+    return area, float(strength[around].max())
 
 
 _Laid = tuple[Float32, Float32, NDArray[np.bool_]]

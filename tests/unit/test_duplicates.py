@@ -67,7 +67,7 @@ def test_an_edited_copy_is_the_same_picture_either_way_round(name: str) -> None:
         for verdict in (compare(original, copy), compare(copy, original)):
             assert verdict.same[0], (name, seed, verdict)
             assert verdict.linked[0]
-            assert verdict.correlation[0] > 0.9
+            assert verdict.covered[0] == 0
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -172,3 +172,29 @@ def test_rows_that_were_set_apart_are_in_no_group_together() -> None:
 def test_components_join_every_chain() -> None:
     assert duplicates.components(6, pairs((4, 2), (2, 0), (3, 5))).tolist() == [0, 1, 0, 3, 0, 3]
     assert duplicates.components(3, pairs()).tolist() == [0, 1, 2]
+
+
+def test_what_is_laid_over_a_picture_leaves_it_the_same() -> None:
+    for seed in range(6):
+        picture = scene(seed)
+        verdict = compare_in_place(picture, edited(picture, "overlay", seed))
+        assert verdict.same[0]
+        assert verdict.linked[0]
+        assert 0.05 < verdict.covered[0] < 0.2
+        assert verdict.difference[0] < duplicates.FAINT_DIFFERENCE
+
+
+def test_what_covers_too_much_or_is_no_rectangle_or_changes_more_is_a_difference() -> None:
+    picture = scene(7)
+    disc, half, spots, other = picture.copy(), picture.copy(), picture.copy(), scene(8)
+    ImageDraw.Draw(disc).ellipse((100, 100, 300, 260), fill="red")
+    ImageDraw.Draw(half).rectangle((0, 0, 480, 200), fill="white")
+    for x, y in ((20, 30), (300, 60), (120, 280), (420, 320)):
+        ImageDraw.Draw(spots).rectangle((x, y, x + 30, y + 30), fill="white")
+    other.paste(picture.crop((0, 0, 200, 360)), (0, 0))
+    for changed in (disc, half, spots, other):
+        assert not compare_in_place(picture, changed).same[0]
+
+
+def compare_in_place(first: Image.Image, second: Image.Image) -> duplicates.Verdicts:
+    return duplicates.compare(small(first)[None], small(second)[None], alignment.identity(1))

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike import alignment
+from lookalike import alignment, duplicates
 from lookalike.gallery.knn import NEIGHBOURS, NeighbourGraph
 from lookalike.gallery.parts import Progress
 from lookalike.types import Float32, Int64, Pixels
@@ -22,7 +22,8 @@ _IN_PLACE = 0.85  # correlation of 8 x 8 pixels
 _LEAST_PEAK = 0.36
 _LEAST_COARSE = 0.88  # correlation of 32 x 32 pixels, laid over each other
 _LEAST_INSIDE = 0.4
-_BLOCK_PAIRS = 512
+_CELLS, _LEAST_CELLS = 8, 0.6
+_BLOCK_PAIRS, _BLOCK_CELLS = 512, 2**14
 _STEPS = 4
 
 Mask = NDArray[np.bool_]
@@ -77,8 +78,13 @@ def search(pictures: Pixels, readable: Mask, graph: NeighbourGraph, threads: int
     likely = np.flatnonzero(alike >= _IN_PLACE)
     lay = _Laying(pictures, threads, progress)
     in_place = lay("compare pictures", _in_place, first[likely], second[likely], scores[likely], turns[likely])
-    found = [in_place]
-    waiting = (scores >= _least_score(scores)) & ~_known(in_place, first, second, len(pictures))
+    others = np.flatnonzero(~_known(in_place, first, second, len(pictures)))
+    others = others[_unchanged_cells(pictures, first[others], second[others]) >= _LEAST_CELLS]
+    upright = np.zeros(len(others), np.int8)
+    covered = lay("look for overlays", _covered, first[others], second[others], scores[others], upright)
+    found = [in_place, covered]
+    known = _joined(found)
+    waiting = (scores >= _least_score(scores)) & ~_known(known, first, second, len(pictures))
     lively = np.ones(len(pictures), bool)
     for low, high in pairwise(_WINDOWS):
         window = waiting & (ranks >= low) & (ranks < high) & (lively[first] | lively[second])
@@ -159,6 +165,20 @@ def turned_each(pictures: Pixels, turns: NDArray[np.int8]) -> Pixels:
 def _in_place(first: Float32, second: Float32) -> tuple[Float32, Mask]:
     transforms = alignment.refined(first, second, alignment.identity(len(first)), _STEPS)
     return transforms, _alike(first, second, transforms)
+
+
+def _unchanged_cells(pictures: Pixels, first: Int64, second: Int64) -> Float32:
+    """How many (m,) of 8 x 8 cells have the same brightness: a cheap look before ``duplicates.unchanged``."""
+    cells = alignment.shrink(pictures, pictures.shape[1] // _CELLS).reshape(len(pictures), 1, -1)
+    share = np.zeros(len(first), np.float32)
+    for start in range(0, len(first), _BLOCK_CELLS):
+        part = slice(start, start + _BLOCK_CELLS)
+        share[part] = duplicates.unchanged(cells[first[part]], cells[second[part]])
+    return share
+
+
+def _covered(first: Float32, second: Float32) -> tuple[Float32, Mask]:
+    return alignment.identity(len(first)), duplicates.unchanged(first, second) >= duplicates.LEAST_UNCHANGED
 
 
 def _moved(first: Float32, second: Float32) -> tuple[Float32, Mask]:

@@ -20,6 +20,7 @@ _COLUMNS = (
     "keep",
     "score",
     "difference",
+    "covered",
     "width_px",
     "height_px",
     "size_bytes",
@@ -66,6 +67,7 @@ def _rows(report: DuplicateReport) -> Iterator[list[str]]:
                 "keep" if image is group.keep else "",
                 f"{image.score:.3f}",
                 f"{image.difference:.3f}",
+                f"{image.covered:.3f}",
                 str(image.width_px),
                 str(image.height_px),
                 str(image.size_bytes),
@@ -110,6 +112,8 @@ def _differences(keep: DuplicateImage, image: DuplicateImage) -> Iterator[str]:
     aspects = [each.width_px / each.height_px for each in (image, keep)]
     if abs(aspects[0] / aspects[1] - 1) > 0.02:
         yield "another shape"
+    if image.covered != keep.covered:
+        yield f"one has something over {100 * max(image.covered, keep.covered):.0f} % of it"
     if image.size_bytes < keep.size_bytes:
         yield f"{100 * image.size_bytes / keep.size_bytes:.0f} % of the file size"
     if image.path.suffix.lower() != keep.path.suffix.lower():

@@ -23,6 +23,8 @@ class DuplicateImage:
         score: Cosine similarity with the picture that the group is built around, which has 1.
         difference: The strongest difference of pixels at any place from that picture, 0 for itself and its copies; in
             deviations of the picture, see ``docs/duplicates.md``.
+        covered: The part of the area that one of the two has something laid over, such as a caption; the difference is
+            that of the rest. 0 for most.
         width_px: Of the upright picture.
         height_px: Likewise.
         size_bytes: Of the file.
@@ -34,6 +36,7 @@ class DuplicateImage:
     path: Path
     score: float
     difference: float
+    covered: float
     width_px: int
     height_px: int
     size_bytes: int
@@ -42,7 +45,7 @@ class DuplicateImage:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; scores with 3 decimals."""
-        rounded = {"score": round(self.score, 3), "difference": round(self.difference, 3)}
+        rounded = {name: round(getattr(self, name), 3) for name in ("score", "difference", "covered")}
         return {**asdict(self), "path": str(self.path), **rounded}
 
 
@@ -129,26 +132,27 @@ class DuplicateReport:
         }
 
 
-def group_of(kind: str, members: Sequence[tuple[ImageRecord, float, float]]) -> DuplicateGroup:
+def group_of(kind: str, members: Sequence[tuple[ImageRecord, tuple[float, float, float]]]) -> DuplicateGroup:
     """A group of at least two images.
 
     Args:
         kind: "exact" or "near".
-        members: Each with its score and difference.
+        members: Each with its score, difference and part that is covered.
     """
-    images = [_image(*member) for member in members]
+    images = [_image(record, *closeness) for record, closeness in members]
     keep = min(images, key=_preference)
     rest = sorted((image for image in images if image is not keep), key=lambda image: (-image.score, str(image.path)))
     return DuplicateGroup(kind, (keep, *rest), _why(keep, rest))
 
 
-def _image(record: ImageRecord, score: float, difference: float) -> DuplicateImage:
+def _image(record: ImageRecord, score: float, difference: float, covered: float) -> DuplicateImage:
     changed = datetime.fromtimestamp(record.mtime_ns / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return DuplicateImage(
         record.id,
         record.path,
         score,
         difference,
+        covered,
         record.width_px,
         record.height_px,
         record.size_bytes,

@@ -21,7 +21,9 @@ from lookalike.types import ImageRecord, Int64, parse_id
 ALL = "all"
 KINDS = (EXACT, NEAR, ALL)
 
-_Members = list[tuple[int, float, float]]  # number of a content, score, difference
+_Closeness = tuple[float, float, float]  # score, difference, part that is covered
+_Members = list[tuple[int, _Closeness]]  # numbers of contents
+_ITSELF: _Closeness = (1.0, 0.0, 0.0)
 
 
 def find(parts: Parts, *, kind: str, where: str | None, progress: Progress) -> DuplicateReport:
@@ -33,8 +35,8 @@ def find(parts: Parts, *, kind: str, where: str | None, progress: Progress) -> D
     near, unread = ([], 0) if kind == EXACT else _near(parts, np.unique(numbers), progress)
     groups = [(NEAR, members) for members in near]
     if kind != NEAR:
-        grouped = {number for members in near for number, _, _ in members}
-        groups = [(EXACT, [(number, 1.0, 0.0)]) for number in _copied(numbers) if number not in grouped] + groups
+        grouped = {number for members in near for number, _ in members}
+        groups = [(EXACT, [(number, _ITSELF)]) for number in _copied(numbers) if number not in grouped] + groups
     found = list(_with_images(parts, groups, keys, numbers))
     found.sort(key=lambda group: (group.kind != EXACT, str(group.keep.path)))
     return DuplicateReport(parts.path, kind, tuple(found), len(keys), unread, time.monotonic() - started)
@@ -102,17 +104,17 @@ def _near(parts: Parts, asked: Int64, progress: Progress) -> tuple[list[_Members
     rows = duplicates.stars(len(found.rows), duplicates.without(same, apart), _order(parts, found, same), apart)
     closeness = _closeness(found, counted)
     groups = [
-        [(int(found.rows.numbers[leader]), 1.0, 0.0)]
-        + [(int(found.rows.numbers[row]), *closeness[min(leader, row), max(leader, row)]) for row in others]
+        [(int(found.rows.numbers[leader]), _ITSELF)]
+        + [(int(found.rows.numbers[row]), closeness[min(leader, row), max(leader, row)]) for row in others]
         for leader, *others in rows
     ]
     return groups, found.unread
 
 
-def _closeness(found: Pairs, counted: NDArray[np.bool_]) -> dict[tuple[int, int], tuple[float, float]]:
-    columns = (found.first, found.second, found.scores, found.differences)
+def _closeness(found: Pairs, counted: NDArray[np.bool_]) -> dict[tuple[int, int], _Closeness]:
+    columns = (found.first, found.second, found.scores, found.differences, found.covered)
     listed = zip(*(column[counted].tolist() for column in columns), strict=True)
-    return {(first, second): (score, difference) for first, second, score, difference in listed}
+    return {(first, second): (score, difference, covered) for first, second, score, difference, covered in listed}
 
 
 def _order(parts: Parts, found: Pairs, same: Int64) -> Int64:
@@ -135,10 +137,10 @@ def _with_images(
     order = np.argsort(numbers, kind="stable")
     keys, numbers = keys[order], numbers[order]
     for kind, members in groups:
-        listed: list[tuple[ImageRecord, float, float]] = []
-        for number, score, difference in members:
+        listed: list[tuple[ImageRecord, _Closeness]] = []
+        for number, closeness in members:
             low, high = np.searchsorted(numbers, [number, number + 1])
             records = parts.catalogue.records(keys[low:high].tolist())
-            listed += [(record, score, difference) for _, record in sorted(records.items())]
+            listed += [(record, closeness) for _, record in sorted(records.items())]
         if len(listed) > 1:
             yield group_of(kind, listed)

@@ -42,6 +42,7 @@ class Pairs:
         second: (m,) int64 rows.
         scores: (m,) float32, cosines.
         differences: (m,) float32, the strongest difference of any place, see ``duplicates.Verdicts``.
+        covered: (m,) float32, the part that one has something laid over, likewise.
         same: (m,) bool, whether they are the same picture; the others are only linked.
         unread: How many contents had no picture to look at.
     """
@@ -51,6 +52,7 @@ class Pairs:
     second: Int64
     scores: Float32
     differences: Float32
+    covered: Float32
     same: NDArray[np.bool_]
     unread: int
 
@@ -95,19 +97,21 @@ def _decided(parts: Parts, rows: ContentVectors, proposed: Candidates, unread: i
     clusters = duplicates.components(len(rows), np.stack([proposed.first, proposed.second], axis=1))
     proposed = proposed.at(np.lexsort((proposed.second, proposed.first, clusters[proposed.first])))
     same, linked = np.zeros(len(proposed), bool), np.zeros(len(proposed), bool)
-    differences = np.zeros(len(proposed), np.float32)
+    differences, covered = np.zeros(len(proposed), np.float32), np.zeros(len(proposed), np.float32)
     starts = range(0, len(proposed), _BLOCK_PAIRS)
     blocks = [proposed.at(slice(start, start + _BLOCK_PAIRS)) for start in starts]
     for start, some, pictures in zip(starts, blocks, _read_ahead(parts, rows, blocks), strict=True):
         progress("decide on pairs", start, len(proposed))
         verdicts = _looked_at(some, *pictures)
         part = slice(start, start + len(some))
-        same[part], linked[part], differences[part] = verdicts.same, verdicts.linked, verdicts.difference
+        same[part], linked[part] = verdicts.same, verdicts.linked
+        differences[part], covered[part] = verdicts.difference, verdicts.covered
     progress("decide on pairs", len(proposed), len(proposed))
     order = np.lexsort((proposed.second, proposed.first))
     order = order[linked[order]]
     some = proposed.at(order)
-    return Pairs(rows, some.first, some.second, some.scores, differences[order], same[order], unread)
+    measured = differences[order], covered[order]
+    return Pairs(rows, some.first, some.second, some.scores, *measured, same[order], unread)
 
 
 def _read_ahead(parts: Parts, rows: ContentVectors, blocks: Sequence[Candidates]) -> Iterator[tuple[Pixels, Pixels]]:
@@ -130,7 +134,7 @@ def _looked_at(some: Candidates, first: Pixels, second: Pixels) -> Verdicts:
     right = candidates.turned_each(second, some.turns)
     parts = [slice(start, start + _BATCH_PAIRS) for start in range(0, len(some), _BATCH_PAIRS)]
     found = [duplicates.compare(first[part], right[part], some.transforms[part]) for part in parts]
-    fields = ("same", "linked", "difference", "correlation")
+    fields = ("same", "linked", "difference", "covered")
     return Verdicts(*(np.concatenate([getattr(batch, name) for batch in found]) for name in fields))
 
 
@@ -139,7 +143,7 @@ def _looked_at(some: Candidates, first: Pixels, second: Pixels) -> Verdicts:
 
 def _no_pairs(rows: ContentVectors) -> Pairs:
     none, nothing = np.zeros(0, np.int64), np.zeros(0, np.float32)
-    return Pairs(rows, none, none, nothing, nothing, np.zeros(0, bool), 0)
+    return Pairs(rows, none, none, nothing, nothing, nothing, np.zeros(0, bool), 0)
 
 
 def _keep(file: Path, mark: str, pairs: Pairs) -> None:
@@ -148,6 +152,7 @@ def _keep(file: Path, mark: str, pairs: Pairs) -> None:
         "second": [pairs.second],
         "scores": [pairs.scores],
         "differences": [pairs.differences],
+        "covered": [pairs.covered],
         "same": [pairs.same.astype(np.uint8)],
     }
     try:
@@ -164,7 +169,8 @@ def _load(file: Path, mark: str, rows: ContentVectors) -> Pairs | None:
                 return None
             first, second = cache.array("first", "<i8"), cache.array("second", "<i8")
             scores, differences = cache.array("scores", "<f4"), cache.array("differences", "<f4")
-            return Pairs(rows, first, second, scores, differences, cache.array("same", "|u1").astype(bool), 0)
+            covered, same = cache.array("covered", "<f4"), cache.array("same", "|u1").astype(bool)
+            return Pairs(rows, first, second, scores, differences, covered, same, 0)
     except FileNotFoundError:
         return None
     except (OSError, GalleryFormatError) as error:
