@@ -33,7 +33,7 @@ from PIL import Image, ImageOps
 from lookalike import Gallery, edits, reduce
 from lookalike.catalogue.base import Extracted
 from lookalike.catalogue.sqlite import SqliteCatalogue
-from lookalike.gallery import pairs
+from lookalike.gallery import duplicating, pairs
 from lookalike.gallery.parts import no_progress
 from lookalike.sources.base import SourceEntry
 from lookalike.thumbnails import Thumbnails
@@ -93,7 +93,7 @@ def quality() -> None:
             shown += [Shown(path, "", -1, name) for path in read_set(DATA / name).paths]
         gallery.index(Path(temporary) / "copies", DATA / PHOTOS, *(DATA / name for name in OTHERS))
         told = dict(zip(("lookalike", "lookalike, linked"), ours(gallery, shown), strict=True))
-        report = gallery.duplicates(kind="near")
+        report, groups_of = gallery.duplicates(kind="near"), linked_groups(gallery)
         distances = {name: hash_distances(name, shown) for name in HASHES}
         for name, usual in HASHES.items():
             told[f"{name} <= {usual}"] = distances[name] <= usual
@@ -101,9 +101,20 @@ def quality() -> None:
             told[f"{name} <= {best}, its best"] = distances[name] <= best
     print_quality(shown, told)
     sizes = [len(group.images) for group in report.groups]
-    print(
-        f"\n{len(sizes)} groups, the largest of {max(sizes)} images; a photo and its copies are {1 + len(edits.EDITS)}"
-    )
+    print(f"\n{len(sizes)} groups, the largest of {max(sizes)}; a photo and its copies are {1 + len(edits.EDITS)}")
+    for name in OTHERS:
+        numbers = [groups_of[each.path.resolve()] for each in shown if each.group == name]
+        joined = np.unique(numbers, return_counts=True)[1]
+        print(f"{name}: {len(numbers)} images in {len(joined)} linked groups, the largest of {joined.max()}")
+
+
+def linked_groups(gallery: Gallery) -> dict[Path, int]:
+    """The group of each file that a training split must keep together."""
+    numbers, groups = duplicating.linked(gallery._parts, no_progress)
+    keys, contents = gallery._parts.catalogue.content_numbers()
+    records = gallery._parts.catalogue.records(keys.tolist())
+    found = groups[np.searchsorted(numbers, contents)].tolist()
+    return {records[key].path.resolve(): group for key, group in zip(keys.tolist(), found, strict=True)}
 
 
 def ours(gallery: Gallery, shown: list[Shown]) -> Iterator[NDArray[np.bool_]]:
