@@ -138,6 +138,58 @@ def search_report(title: str, queries: Sequence[QueryReport], *, facts: Sequence
     return template("search_report.html.j2").render(title=title, queries=queries, facts=facts, explained=explained)
 
 
+@dataclass(frozen=True, slots=True)
+class DuplicateFile:
+    """One image of a group of duplicates, as it is shown.
+
+    Attributes:
+        path: Where its file is.
+        id: Its id.
+        thumbnail: A JPEG; empty where there is none.
+        score: Cosine similarity.
+        keep: Why it is the one to keep; empty for the others.
+        detail: One line of facts, for example size and date.
+        differs: How it differs from the one to keep; may be empty.
+    """
+
+    path: Path
+    id: str
+    thumbnail: bytes
+    score: float
+    keep: str
+    detail: str
+    differs: str
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateSet:
+    """A group of duplicates, as it is shown.
+
+    Attributes:
+        kind: "exact" or "near".
+        files: Its images, the one to keep first.
+        more: How many further ones there are.
+    """
+
+    kind: str
+    files: Sequence[DuplicateFile]
+    more: int = 0
+
+
+def duplicates_report(
+    title: str, groups: Sequence[DuplicateSet], facts: Sequence[tuple[str, str]], notes: Sequence[str] = ()
+) -> str:
+    """A self-contained HTML page of duplicates; encode it as UTF-8.
+
+    Args:
+        title: Heading of the page.
+        groups: In the order of the page.
+        facts: Names and values for the head of the page.
+        notes: Sentences below them.
+    """
+    return template("duplicates_report.html.j2").render(title=title, groups=groups, facts=facts, notes=notes)
+
+
 def template(name: str) -> Template:
     """One of our templates; whatever it puts on a page is made safe to show, and escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined

@@ -177,6 +177,31 @@ class LabelDetail:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """Somebody said that pictures are different, however alike they look; undone by a mark.
+
+    Attributes:
+        number: Of the decision.
+        at: When, ISO 8601, UTC.
+        by: Who.
+        contents: How many contents are told apart.
+        ids: The images that show them now, copies included.
+        undone_at: When it was taken back; None while in force.
+    """
+
+    number: int
+    at: str
+    by: str
+    contents: int
+    ids: tuple[str, ...]
+    undone_at: str | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "ids": list(self.ids)}
+
+
+@dataclass(frozen=True, slots=True)
 class DecodeSpec:
     """What a decoder must hand to a network.
 

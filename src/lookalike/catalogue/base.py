@@ -22,7 +22,18 @@ from lookalike.catalogue.data import (
 )
 from lookalike.filters import Condition
 from lookalike.sources.base import SourceEntry
-from lookalike.types import Failure, Float16, ImageRecord, Int8, Int64, LabelDetail, LabelEvent, ModelInfo, Reducer
+from lookalike.types import (
+    Decision,
+    Failure,
+    Float16,
+    ImageRecord,
+    Int8,
+    Int64,
+    LabelDetail,
+    LabelEvent,
+    ModelInfo,
+    Reducer,
+)
 
 
 class Scan(Protocol):
@@ -154,6 +165,31 @@ class Propagations(Protocol):
         """
 
 
+class Decisions(Protocol):
+    """What people said of pictures that look alike; owned by contents, so it survives moves, removal and return."""
+
+    def add(self, keys: Sequence[int], *, by: str) -> int:
+        """Remember that what these images show are different pictures, each from each; returns the decision's number.
+
+        Raises:
+            ImageNotFoundError: a key without an image; nothing is written then.
+            SettingError: they all have one content.
+        """
+
+    def undo(self, number: int | None = None) -> tuple[int, int]:
+        """Take back a decision (None: the last in force); returns its number and how many contents it told apart.
+
+        Raises:
+            GalleryError: there is nothing to undo, or that decision is undone already.
+        """
+
+    def apart(self) -> list[frozenset[int]]:
+        """Sets of contents' numbers of which no two are the same picture: one for each decision in force."""
+
+    def all(self) -> list[Decision]:
+        """All decisions, latest first, with the images that show their contents now."""
+
+
 class Catalogue(Protocol):
     """Records, embeddings, reducer, labels and failures of one gallery.
 
@@ -208,6 +244,10 @@ class Catalogue(Protocol):
     @property
     def propagations(self) -> Propagations:
         """Propagated labels."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """Which pictures people have said are different."""
 
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted. Safe to call from any thread."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import apsw
 
 from lookalike.catalogue.data import Root
-from lookalike.catalogue.sql import rows
+from lookalike.catalogue.schema import PRESENT
+from lookalike.catalogue.sql import rows, value
 from lookalike.errors import SettingError
 
 
@@ -64,3 +65,17 @@ def widen(db: apsw.Connection, inside: Sequence[Root], location: str) -> None:
             )
     db.executemany("DELETE FROM roots WHERE name = ?", [(root.name,) for root in inside[1:]])
     rows(db, "UPDATE roots SET location = ? WHERE name = ?", (os.fsencode(location), keep))
+
+
+def find_paths(db: apsw.Connection, paths: Sequence[Path]) -> dict[Path, int]:
+    """Keys of the present images at these absolute paths."""
+    found = {}
+    sql = f"SELECT key FROM images i WHERE root = ? AND path = ? AND {PRESENT.format('i')}"
+    for root in listed(db):
+        for path in paths:
+            if path.is_relative_to(root.location):
+                relative = os.fsencode(path.relative_to(root.location).as_posix())
+                key = value(db, sql, [root.name, relative])
+                if key is not None:
+                    found[path] = key
+    return found

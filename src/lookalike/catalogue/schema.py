@@ -121,6 +121,17 @@ CREATE TABLE cluster_members (
     cluster INTEGER REFERENCES clusters(id)   -- NULL: looked at, and unassigned
 ) STRICT;
 CREATE INDEX cluster_members_by_cluster ON cluster_members(cluster);
+CREATE TABLE decisions (               -- these contents are different pictures, however alike they look
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TEXT NOT NULL,
+    by TEXT NOT NULL,
+    undone_at TEXT
+) STRICT;
+CREATE TABLE decision_contents (
+    decision INTEGER NOT NULL REFERENCES decisions(number),
+    content INTEGER NOT NULL REFERENCES contents(number),
+    PRIMARY KEY (decision, content)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE label_batches (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -19,6 +19,7 @@ import numpy as np
 from lookalike.catalogue import derived, features, labels, reducers, roots, schema, state
 from lookalike.catalogue.clusters import SqliteClusters
 from lookalike.catalogue.data import Changes, Contents, Root
+from lookalike.catalogue.decisions import SqliteDecisions
 from lookalike.catalogue.labels import SqliteLabels
 from lookalike.catalogue.propagated import SqlitePropagations
 from lookalike.catalogue.regions import HAS_REGIONS, SqliteRegions
@@ -182,6 +183,11 @@ class SqliteCatalogue(SqliteLabels):
         """Propagated labels."""
         return SqlitePropagations(self, self._db)
 
+    @property
+    def decisions(self) -> SqliteDecisions:
+        """Which pictures people have said are different."""
+        return SqliteDecisions(self, self._db)
+
     def is_known(self, content: bytes, *, regions: bool = False) -> bool:
         """Whether there is an embedding of this content, and regions if wanted."""
         complete = HAS_REGIONS.format("c.number") if regions else "TRUE"
@@ -252,16 +258,8 @@ class SqliteCatalogue(SqliteLabels):
 
     def find_paths(self, paths: Sequence[Path]) -> dict[Path, int]:
         """Keys of the present images at these absolute paths."""
-        found = {}
-        sql = f"SELECT key FROM images i WHERE root = ? AND path = ? AND {schema.PRESENT.format('i')}"
-        for root in self.roots():
-            for path in paths:
-                if path.is_relative_to(root.location):
-                    relative = os.fsencode(path.relative_to(root.location).as_posix())
-                    key = self._value(sql, [root.name, relative])
-                    if key is not None:
-                        found[path] = key
-        return found
+        with self._lock:
+            return roots.find_paths(self._db, paths)
 
     # -- embeddings ---------------------------------------------------------------------------------------------
 

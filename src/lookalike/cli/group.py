@@ -30,6 +30,7 @@ _COMMANDS = {
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",
+    "duplicates": "lookalike.cli.duplicates",
     "export": "lookalike.cli.export",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",

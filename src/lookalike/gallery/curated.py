@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lookalike.gallery import adaptation, curate
 from lookalike.gallery.clustered import ClusteredGallery
 from lookalike.gallery.parts import Progress, no_progress
-from lookalike.types import LabelEvent
+from lookalike.types import Decision, LabelEvent
 
 if TYPE_CHECKING:
     from lookalike.export.report import ExportReport
     from lookalike.gallery.adapting import AdaptReport
     from lookalike.gallery.asking import Question
+    from lookalike.gallery.duplicate_report import DuplicateReport
     from lookalike.gallery.propagating import PropagationReport
     from lookalike.gallery.reviewing import ToReview
     from lookalike.results import OutlierReport
@@ -253,3 +254,73 @@ class CuratedGallery(ClusteredGallery):
     def drop_adaptation(self) -> bool:
         """Forget what ``adapt`` has kept; returns whether there was something."""
         return adaptation.drop(self._parts)
+
+    # -- duplicates ----------------------------------------------------------------------------------------------
+
+    def duplicates(
+        self, *, kind: str = "all", where: str | None = None, progress: Progress = no_progress
+    ) -> DuplicateReport:
+        """Images that are the same picture, in groups that never chain; see ``docs/duplicates.md``.
+
+        Nothing is ever deleted; each group says which image to keep, and why.
+
+        Args:
+            kind: "exact" (the same bytes), "near" (the same picture in other bytes) or "all".
+            where: Only among images that fulfil this filter.
+            progress: Told (stage, done, total).
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            SettingError: an unknown kind, or a filter that cannot be understood.
+        """
+        from lookalike.gallery import duplicating
+
+        return duplicating.find(self._parts, kind=kind, where=where, progress=progress)
+
+    def write_duplicates(
+        self,
+        report: DuplicateReport,
+        *,
+        html: str | os.PathLike[str] | None = None,
+        csv: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Write what ``duplicates`` found as a self-contained page, as a table, or both; files are replaced.
+
+        Raises:
+            SettingError: a file would lie among the photos, which are never written to.
+        """
+        from lookalike.gallery import duplicate_pages
+
+        if html is not None:
+            duplicate_pages.write_page(self._parts, report, Path(html))
+        if csv is not None:
+            duplicate_pages.write_table(self._parts, report, Path(csv))
+
+    def not_duplicates(self, ids: Sequence[str], *, by: str | None = None) -> int:
+        """Remember that images are different pictures, each from each: no group holds two of them any more.
+
+        Owned by what the files show, so it survives moves, removal and return, and holds for all copies. Works while
+        other jobs run.
+
+        Args:
+            ids: Two images or more.
+            by: Who says so; default: the name of the account.
+
+        Returns:
+            Number of the decision, for ``undo_not_duplicates``.
+
+        Raises:
+            ImageNotFoundError: an id is unknown; nothing was changed.
+            SettingError: they are all copies of one file.
+        """
+        from lookalike.gallery import duplicating
+
+        return duplicating.set_apart(self._parts, ids, by)
+
+    def undo_not_duplicates(self, decision: int | None = None) -> tuple[int, int]:
+        """Take back a decision (None: the last); returns its number and how many pictures it told apart."""
+        return self._parts.catalogue.decisions.undo(decision)
+
+    def duplicate_decisions(self) -> list[Decision]:
+        """All decisions of ``not_duplicates``, latest first."""
+        return self._parts.catalogue.decisions.all()

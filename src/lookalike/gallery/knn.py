@@ -82,7 +82,7 @@ def neighbour_graph(parts: Parts, rows: ContentVectors, progress: Progress) -> N
         rows: From ``contents``.
         progress: Told ("find neighbours", 0 or n, n).
     """
-    file, mark = parts.cache / "graph" / "neighbours.bin", _mark(rows)
+    file, mark = parts.cache / "graph" / "neighbours.bin", mark_of(rows)
     kept = _load(file, mark)
     if kept is not None:
         return kept
@@ -97,7 +97,7 @@ def neighbour_graph(parts: Parts, rows: ContentVectors, progress: Progress) -> N
     return found
 
 
-def _mark(rows: ContentVectors) -> str:
+def mark_of(rows: ContentVectors) -> str:
     """Names exactly these contents in exactly this space."""
     return hashlib.sha256(rows.space.encode() + rows.numbers.astype("<i8").tobytes()).hexdigest()
 
