@@ -97,7 +97,8 @@ def test_a_gallery_full_of_copies_is_divided_without_a_leak_where_a_naive_split_
     assert {len(side) for side in sides.values()} == {1}
     sizes = Counter(row["split"] for row in rows)
     for name, fraction in zip(("train", "val", "test"), SPLIT, strict=True):
-        assert sizes[name] / len(rows) == pytest.approx(fraction, abs=0.07)
+        # A group is never divided, so a part can be off by as much as the largest one.
+        assert sizes[name] / len(rows) == pytest.approx(fraction, abs=report.split.largest_group / len(rows))
         assert report.by_split[name] == Counter(row["label"].removeprefix("'") for row in rows if row["split"] == name)
     shuffled = np.random.default_rng(seed).permutation([original_of(row["path"]) for row in rows])
     train, test = set(shuffled[: len(rows) // 2]), set(shuffled[len(rows) // 2 :])
