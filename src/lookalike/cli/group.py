@@ -25,6 +25,7 @@ _COMMANDS = {
     "evaluate": "lookalike.cli.evaluate",
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",
+    "map": "lookalike.cli.map",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",
     "failures": "lookalike.cli.state",

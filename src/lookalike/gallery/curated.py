@@ -14,6 +14,7 @@ from lookalike.types import LabelEvent
 
 if TYPE_CHECKING:
     from lookalike.gallery.adapting import AdaptReport
+    from lookalike.gallery.mapping import GalleryMap
 
 
 class CuratedGallery(OpenGallery):
@@ -82,3 +83,50 @@ class CuratedGallery(OpenGallery):
     def drop_adaptation(self) -> bool:
         """Forget what ``adapt`` has kept; returns whether there was something."""
         return adaptation.drop(self._parts)
+
+    # -- the map -------------------------------------------------------------------------------------------------
+
+    def map(
+        self,
+        *,
+        html: str | os.PathLike[str] | None = None,
+        png: str | os.PathLike[str] | None = None,
+        wall: bool = False,
+        method: str = "tsne",
+        colour: str = "auto",
+        where: str | None = None,
+        again: bool = False,
+        seed: int | None = None,
+        progress: Progress = no_progress,
+    ) -> GalleryMap:
+        """Lay all images out on a plane, so that what looks alike lies together; see ``docs/map.md``.
+
+        The layout is kept. Later maps have every image where it was, and place new ones among those they are like.
+
+        Args:
+            html: Write it as a self-contained page to look around in; the PCA picture is there at once, and is
+                replaced when the layout is done.
+            png: Write it as a picture.
+            wall: Let the picture be a wall of small pictures, each near its place.
+            method: "tsne", or "pca": at once, and coarse.
+            colour: What points of one colour share: "label", "date", "root", "none"; "auto": the label where an image
+                has one.
+            where: Show only images that fulfil this filter.
+            again: Lay out all images anew.
+            seed: Lay out with this seed, where the layout that is kept has another; None takes that, else 0.
+            progress: Told (stage, done, total); what it raises ends the work, and nothing is changed.
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            SettingError: an argument cannot be used, or a file lies among the photos, which are never written to.
+            MissingExtraError: openTSNE, which the extra ``map`` brings, is not installed.
+            GalleryLockedError: another process is at a long job, and there is something to lay out or to place.
+        """
+        from lookalike.gallery import mapviews
+
+        drawings = mapviews.Drawings(
+            None if html is None else Path(html), None if png is None else Path(png), colour, wall
+        )
+        return mapviews.mapped(
+            self._parts, drawings, method=method, where=where, again=again, seed=seed, progress=progress
+        )
