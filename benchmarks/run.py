@@ -9,7 +9,17 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 QUICK = ("startup.py", "decode.py", "indexing.py", "search.py")
-LONG = ("quality.py", "dial.py", "calibration.py", "regions.py", "explain.py", "feedback.py", "adapt.py", "scale.py")
+LONG = (
+    "quality.py",
+    "dial.py",
+    "calibration.py",
+    "regions.py",
+    "explain.py",
+    "feedback.py",
+    "adapt.py",
+    "map.py",
+    "scale.py",
+)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +24,8 @@ _MOST_LINES, _MOST_NAMES, _MOST_LETTERS = 44, 40, 26
 _OPACITY = 215
 _WALL_PX, _LEAST_TILE_PX, _MOST_TILE_PX = 2880, 40, 160
 _TILES_PER_POINT = 2.2  # maps have empty parts: so many tiles for each point
+_EDGE_TILES = 1.5
+_REACH_TILES = 4  # how far from its place a picture may go
 
 
 def dots(view: MapView) -> bytes:
@@ -49,53 +50,50 @@ def dots(view: MapView) -> bytes:
     return _png(picture)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Wall:
-    """A wall of pictures.
-
-    Attributes:
-        png: The picture.
-        shown: How many points it shows; others lie behind them.
-    """
-
-    png: bytes
-    shown: int
-
-
-def wall(view: MapView, thumbnail_of: Callable[[int, tuple[int, int]], Any]) -> Wall:
-    """Small pictures in a grid, each as near to its place as the grid allows; of those of one tile the first is shown.
+def wall(view: MapView, thumbnail_of: Callable[[int, tuple[int, int]], Any]) -> bytes:
+    """A PNG of small pictures in a grid, each as near to its place as the grid allows; it says how many it shows.
 
     Args:
         view: What to show.
         thumbnail_of: Gives the picture of a point at a size (width, height) px, None where there is none.
     """
-    from PIL import Image
+    from PIL import Image, ImageDraw, ImageFont
 
     columns = math.ceil(math.sqrt(_TILES_PER_POINT * max(1, len(view.xy))))
     tile = max(_LEAST_TILE_PX, min(_MOST_TILE_PX, _WALL_PX // columns))
     columns = min(columns, _WALL_PX // tile)
-    side = columns * tile
-    picture = Image.new("RGB", (side, side), _GROUND)
-    shown = 0
+    picture = Image.new("RGB", (columns * tile, columns * tile + 2 * _LINE_PX), _GROUND)
+    shown, inner = 0, tile - 2
     for row, (column, line) in _tiles(view, columns):
         aspect = float(view.aspects[row])
-        inner = tile - 2
-        # The middle of the picture fills the tile.
-        size = round(inner * max(1.0, aspect)), round(inner * max(1.0, 1 / aspect))
+        size = round(inner * max(1.0, aspect)), round(inner * max(1.0, 1 / aspect))  # its middle fills the tile
         small = thumbnail_of(row, size)
         if small is not None:
             left, top = (size[0] - inner) // 2, (size[1] - inner) // 2
             picture.paste(small.crop((left, top, left + inner, top + inner)), (column * tile + 1, line * tile + 1))
             shown += 1
-    return Wall(_png(picture), shown)
+    said = f"{shown:,} of {len(view.xy):,} pictures"
+    font = ImageFont.load_default(min(_FONT_PX, columns * tile // 12))
+    ImageDraw.Draw(picture).text((tile / 2, columns * tile + _LINE_PX), said, _MUTED, font, anchor="lm")
+    return _png(picture)
 
 
 def _tiles(view: MapView, columns: int) -> Iterator[tuple[int, tuple[int, int]]]:
-    """(row of a point, (column, line) of its tile), at most one for each tile."""
-    cells = np.minimum((view.xy * [1, -1] + [0, 1]) * columns, columns - 1).astype(np.int64)
-    _, first = np.unique(cells[:, 1] * columns + cells[:, 0], return_index=True)
-    for row in first.tolist():
-        yield row, (int(cells[row, 0]), int(cells[row, 1]))
+    """(row of a point, (column, line) of its tile): its own, or the nearest free one close by; else it has none."""
+    margin = min(_EDGE_TILES, columns / 8)
+    exact = margin + (view.xy * [1, -1] + [0, 1]) * (columns - 2 * margin) * (1 - 1e-9)
+    off_centre = np.hypot(*(exact % 1 - 0.5).T)
+    taken = np.zeros((columns, columns), bool)
+    reach = range(-_REACH_TILES, _REACH_TILES + 1)
+    steps = sorted(((a, b) for a in reach for b in reach), key=lambda step: (math.hypot(*step), step))
+    for row in np.argsort(off_centre, kind="stable").tolist():
+        own = int(exact[row, 0]), int(exact[row, 1])
+        for a, b in steps:
+            column, line = own[0] + a, own[1] + b
+            if 0 <= column < columns and 0 <= line < columns and not taken[column, line]:
+                taken[column, line] = True
+                yield row, (column, line)
+                break
 
 
 def _places(view: MapView, edge: float, side: float) -> NDArray[np.float64]:

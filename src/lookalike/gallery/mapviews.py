@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,14 +125,10 @@ class Drawings:
         )
 
     def _picture(self, parts: Parts, shown: GalleryMap, view: MapView, file: Path, _: Progress) -> None:
-        if not self.wall:
-            file.write_bytes(map_picture.dots(view))
-            return
-        thumbnail = parts.thumbnails.get
-        drawn = map_picture.wall(
-            view, lambda row, size: map_page.thumbnail(thumbnail(bytes.fromhex(shown.records[row].content)), size)
-        )
-        file.write_bytes(drawn.png)
+        def thumbnail_of(row: int, size: tuple[int, int]) -> Any:
+            return map_page.thumbnail(parts.thumbnails.get(bytes.fromhex(shown.records[row].content)), size)
+
+        file.write_bytes(map_picture.wall(view, thumbnail_of) if self.wall else map_picture.dots(view))
 
 
 def mapped(

@@ -53,7 +53,7 @@ void main() {
   gl_Position = colour.a > 0.0 ? vec4((place - view.xy) * view.z / half_px, 0.0, 1.0) : vec4(2.0, 2.0, 0.0, 1.0);
 }`;
 const FRAGMENT = `#version 300 es
-precision mediump float; in vec4 tone; uniform float side; out vec4 result;
+precision highp float; in vec4 tone; uniform float side; out vec4 result;
 void main() {
   float inside = side * (0.5 - length(gl_PointCoord - 0.5));
   result = vec4(tone.rgb, 1.0) * tone.a * clamp(inside, 0.0, 1.0);
@@ -164,7 +164,7 @@ const dotRadius = () => {
 
 // -- pictures on the map: as many as fit side by side, always the same ones at the same distance ------------------
 
-const PICTURE_PX = 46, ENOUGH = 0.3;
+const PICTURE_PX = 46, ENOUGH = 0.3, REACH_PX = 14;
 const placedAt = new Map(); // level -> rows of points whose pictures do not overlap
 let wanted = null; // true or false once somebody has chosen; else they come by themselves
 
@@ -190,18 +190,30 @@ function placed(level) {
 const levelNow = () => Math.floor(2 * Math.log2(camera.scale));
 const picturesShown = () => wanted ?? (data.pictures > 0 && placed(levelNow()).length >= ENOUGH * data.pictures);
 
+const pictureSide = () => ((PICTURE_PX - 6) * camera.scale) / 2 ** (levelNow() / 2);
+let drawn = []; // rows of the pictures in the last frame
+
 function drawPictures() {
-  const level = levelNow(), side = (PICTURE_PX - 6) * camera.scale / 2 ** (level / 2);
-  for (const i of placed(level)) {
+  const side = pictureSide();
+  drawn = placed(levelNow()).filter((i) => {
     const x = toX(xy[2 * i]), y = toY(xy[2 * i + 1]);
-    if (x < -side || y < -side || x > width + side || y > height + side) continue;
-    const long = Math.max(sizes[2 * i], sizes[2 * i + 1]);
-    const w = side * sizes[2 * i] / long, h = side * sizes[2 * i + 1] / long;
-    if (lit && !lit[i]) continue;
-    pen.fillStyle = data.groups[groupOf[i]].colour;
-    pen.fillRect(x - w / 2 - 2, y - h / 2 - 2, w + 4, h + 4);
+    return x > -side && y > -side && x < width + side && y < height + side && !(lit && !lit[i]);
+  });
+  for (const i of drawn) {
+    const x = toX(xy[2 * i]), y = toY(xy[2 * i + 1]), long = Math.max(sizes[2 * i], sizes[2 * i + 1]);
+    const w = (side * sizes[2 * i]) / long, h = (side * sizes[2 * i + 1]) / long;
+    const edge = i === pinned || i === pointed ? 4 : 2;
+    pen.fillStyle = i === pinned ? theme.accent : i === pointed ? theme.text : data.groups[groupOf[i]].colour;
+    pen.fillRect(x - w / 2 - edge, y - h / 2 - edge, w + 2 * edge, h + 2 * edge);
     drawPicture(pen, i, x, y, side, redraw);
   }
+}
+
+/** The point at a place on the screen: the picture that lies there, else the nearest dot in reach; -1 for none. */
+function pointAt(px, py) {
+  const half = pictureSide() / 2;
+  const over = drawn.find((i) => Math.abs(toX(xy[2 * i]) - px) <= half && Math.abs(toY(xy[2 * i + 1]) - py) <= half);
+  return over ?? nearest(fromX(px), fromY(py), REACH_PX / camera.scale);
 }
 
 // -- names of groups, where most of each lies ---------------------------------------------------------------------
@@ -279,10 +291,11 @@ function frame() {
   pen.clearRect(0, 0, width, height);
   const pictures = picturesShown();
   document.getElementById("pictures").setAttribute("aria-pressed", pictures);
+  drawn = [];
   if (pictures) drawPictures();
   drawNames();
-  if (pointed >= 0) ring(pointed, theme.text, 1.5);
-  if (pinned >= 0) ring(pinned, theme.accent, 2.5);
+  if (pointed >= 0 && !drawn.includes(pointed)) ring(pointed, theme.text, 1.5);
+  if (pinned >= 0 && !drawn.includes(pinned)) ring(pinned, theme.accent, 2.5);
 }
 
 function resize() {

@@ -127,8 +127,6 @@ $("#find").addEventListener("keydown", (event) => {
 
 const fingers = new Map();
 let moved = 0;
-const REACH_PX = 14;
-const at = (px, py) => nearest(fromX(px), fromY(py), REACH_PX / camera.scale);
 
 canvas.addEventListener("pointerdown", (event) => {
   flight++;
@@ -138,7 +136,7 @@ canvas.addEventListener("pointerdown", (event) => {
 });
 canvas.addEventListener("pointermove", (event) => {
   const before = fingers.get(event.pointerId);
-  if (!before) return point(at(event.clientX, event.clientY), event.clientX, event.clientY);
+  if (!before) return point(pointAt(event.clientX, event.clientY), event.clientX, event.clientY);
   const [dx, dy] = [event.clientX - before[0], event.clientY - before[1]];
   moved += Math.abs(dx) + Math.abs(dy);
   const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
@@ -157,7 +155,7 @@ canvas.addEventListener("pointermove", (event) => {
 const lift = (event) => {
   if (!fingers.delete(event.pointerId)) return;
   canvas.classList.remove("dragging");
-  if (event.type === "pointerup" && moved <= 3) pin(at(event.clientX, event.clientY));
+  if (event.type === "pointerup" && moved <= 3) pin(pointAt(event.clientX, event.clientY));
 };
 canvas.addEventListener("pointerup", lift);
 canvas.addEventListener("pointercancel", lift);
