@@ -8,12 +8,14 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+_PAUSE_SECONDS = 0.02
 _READ, _WRITE = 3, 4  # the file descriptors that Chromium reads commands from and writes answers to
 
 
@@ -71,8 +73,8 @@ class Page:
     def open(self, url: str) -> None:
         """Go to a page; returns when it is loaded."""
         self.send("Page.navigate", url=url)
-        while self.ask("document.readyState") != "complete":
-            pass
+        while self.ask("document.readyState + location.href") != f"complete{url}":
+            time.sleep(_PAUSE_SECONDS)
 
     def ask(self, expression: str) -> Any:
         """What a JavaScript expression gives, promises awaited."""

@@ -1,12 +1,13 @@
 """How good a map is beside other ways to make one, how new images are placed in it, how long it takes, how it moves.
 
-    python benchmarks/map.py [--set NAME ...] [--part quality|placed|scale|page] [--rows N] [--features FOLDER]
+    python benchmarks/map.py [--set NAME ...] [--part quality|pulls|placed|scale|page] [--rows N] [--features FOLDER]
 
 Sets are those of ``feedback.py``, and so is ``--features``.
 
     quality  PCA, lookalike's t-SNE, scikit-learn's t-SNE and UMAP on the same vectors, one thread each: trustworthiness
              and kept neighbours (10 nearest), how many of the 10 nearest on the map bear the same label, seconds.
              UMAP only where umap-learn is installed
+    pulls    how many neighbours pull on a point, and how that falls with their rank (to the power of minus ...)
     placed   a tenth of the images is left out of the layout and placed afterwards, in several ways: how many of its 10
              nearest are its 10 nearest on the map, and how many of these bear its label; beside a layout of all
     scale    drawn vectors in clusters (100,000 x 256 unless --rows says otherwise): neighbours, layout, placing
@@ -40,6 +41,7 @@ from lookalike.settings import usable_cores
 from lookalike.types import Float32, Int64
 
 K = 10
+PULLS = ((10, 0.0), (15, 0.0), (15, 0.5), (15, 0.7), (15, 1.0), (32, 0.7), (32, 1.0))
 FRAME_SECONDS = 4.0
 # Notes how long after one another frames come, and how long the page's own script takes for each.
 WATCH = """
@@ -100,9 +102,30 @@ def quality(name: str, features: Path | None) -> None:
         started = time.perf_counter()
         layout = np.asarray(lay_out(vectors), np.float32)
         seconds = time.perf_counter() - started
-        trust, kept = map2d.trustworthiness(vectors, layout, K), map2d.neighbour_preservation(vectors, layout, K)
+        trust = map2d.trustworthiness(vectors, layout, K)
+        near = [map2d.neighbour_preservation(vectors, layout, k) for k in (3, K)]
         labels = same_label(layout, some.codes, every)
-        print(f"| {name} | {way} | {trust:.3f} | {kept:.3f} | {labels:.3f} | {seconds:.1f} |", flush=True)
+        print(
+            f"| {name} | {way} | {trust:.3f} | {near[0]:.3f} | {near[1]:.3f} | {labels:.3f} | {seconds:.1f} |",
+            flush=True,
+        )
+
+
+def pulls(name: str, features: Path | None) -> None:
+    some = read(name, features)
+    vectors = some.reduced()[1]
+    every = np.arange(len(vectors))
+    kept = map2d.NEIGHBOURS, map2d.PULL_POWER
+    for number, power in PULLS:
+        map2d.NEIGHBOURS, map2d.PULL_POWER = number, power
+        layout = lookalike_layout(vectors)
+        trust = map2d.trustworthiness(vectors, layout, K)
+        near = [map2d.neighbour_preservation(vectors, layout, k) for k in (3, K)]
+        labels = same_label(layout, some.codes, every)
+        print(
+            f"| {name} | {number}, {power} | {trust:.3f} | {near[0]:.3f} | {near[1]:.3f} | {labels:.3f} |", flush=True
+        )
+    map2d.NEIGHBOURS, map2d.PULL_POWER = kept
 
 
 # -- placing -------------------------------------------------------------------------------------------------------
@@ -254,7 +277,7 @@ def frames(opened: browser.Page, head: str, closer: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--set", nargs="+", choices=SETS, default=("pacs-photo", "clothing-test", "many-kinds"))
-    parser.add_argument("--part", choices=("quality", "placed", "scale", "page"))
+    parser.add_argument("--part", choices=("quality", "pulls", "placed", "scale", "page"))
     parser.add_argument("--rows", type=int)
     parser.add_argument("--features", type=Path)
     asked = parser.parse_args()
@@ -265,6 +288,11 @@ def main() -> int:
         )
         for name in there:
             quality(name, asked.features)
+    if asked.part in (None, "pulls"):
+        print("\n| set | pull of | trustworthiness | 3 nearest kept | 10 nearest kept | same label |")
+        print("|---|---|---:|---:|---:|---:|")
+        for name in there:
+            pulls(name, asked.features)
     if asked.part in (None, "placed"):
         print("\n| set | new images | neighbours kept | same label |\n|---|---|---:|---:|")
         for name in there:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from lookalike.errors import MissingExtraError, ShapeError
 from lookalike.types import Float32
 
-NEIGHBOURS = 15  # that pull on a point; measured beside others in docs/map.md
+NEIGHBOURS = 15  # that pull on a point; this and the next measured beside others in docs/map.md
+PULL_POWER = 0.7  # the r-th nearest pulls with r to the power of minus this
 PLACED_BY = 5  # old points that say where a new one goes
 LEAST_ROWS = 10  # fewer are laid out by PCA
 _EARLY_STEPS, _STEPS = 250, 500
@@ -57,7 +58,8 @@ def require_tsne() -> None:
 def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, threads: int, told: Told) -> Float32:
     """t-SNE from given neighbours.
 
-    Each of the ``NEIGHBOURS`` nearest pulls equally, which keeps as much as a perplexity and needs fewer of them.
+    How strongly each of the ``NEIGHBOURS`` nearest pulls depends on its rank alone: that keeps neighbours as well as
+    a perplexity does, and needs fewer of them.
 
     Args:
         start: (n, 2) from ``pca_layout``: a start that has the large scale right keeps it right.
@@ -73,7 +75,7 @@ def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, thr
         MissingExtraError: openTSNE is not installed.
 
     *Source*: van der Maaten and Hinton 2008; gradients by Barnes and Hut or, for many points, by FFT (Linderman et al.
-    2019); start and learning rate after Kobak and Berens 2019; equal pulls: Boehm et al. 2022.
+    2019); start and learning rate after Kobak and Berens 2019; that ranks do: Boehm et al. 2022.
     """
     require_tsne()
     import openTSNE
@@ -109,9 +111,10 @@ def _pulls(neighbours: NDArray[np.int32]) -> Any:
     from scipy.sparse import csr_matrix
 
     n, k = neighbours.shape
-    mine = np.repeat(np.arange(n), k)
-    real = neighbours.ravel() != mine
-    pulls = csr_matrix((np.ones(int(real.sum())), (mine[real], neighbours.ravel()[real])), shape=(n, n))
+    mine, theirs = np.repeat(np.arange(n), k), neighbours.ravel()
+    strengths = np.tile(np.arange(1, k + 1) ** -PULL_POWER, n)
+    real = mine != theirs
+    pulls = csr_matrix((strengths[real], (mine[real], theirs[real])), shape=(n, n))
     pulls = pulls + pulls.T
     return csr_matrix(pulls / pulls.sum())
 

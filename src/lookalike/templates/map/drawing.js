@@ -98,6 +98,7 @@ function webglDots() {
   const uniform = (name) => gl.getUniformLocation(program, name);
   const view = uniform("view"), half = uniform("half_px"), side = uniform("side");
   return {
+    canvas: dotsCanvas,
     recolour() { gl.bufferSubData(gl.ARRAY_BUFFER, 0, colours); },
     draw(radius) {
       gl.viewport(0, 0, dotsCanvas.width, dotsCanvas.height);
@@ -111,27 +112,29 @@ function webglDots() {
   };
 }
 
-/** Draws by the plain canvas: one path for each group, which is quick enough for tens of thousands. */
+/** Draws by the plain canvas: squares, which are much quicker than discs, while dots are small. */
 function plainDots(target) {
-  const flat = target.getContext("2d");
+  const flat = target.getContext("2d"), SQUARES_BELOW = 3;
   return {
+    canvas: target,
     recolour() {},
     draw(radius) {
       flat.setTransform(ratio, 0, 0, ratio, 0, 0);
       flat.clearRect(0, 0, width, height);
-      const parts = new Map();
+      const tones = new Map(); // group and opacity -> places
       for (let i = 0; i < count; i++) {
         const alpha = colours[4 * i + 3], x = toX(xy[2 * i]), y = toY(xy[2 * i + 1]);
         if (!alpha || x < -radius || y < -radius || x > width + radius || y > height + radius) continue;
-        const key = groupOf[i] * 256 + alpha;
-        let path = parts.get(key);
-        if (!path) parts.set(key, (path = new Path2D()));
-        if (radius < 2.2) path.rect(x - radius, y - radius, 2 * radius, 2 * radius);
-        else { path.moveTo(x + radius, y); path.arc(x, y, radius, 0, 2 * Math.PI); }
+        const tone = groupOf[i] * 256 + alpha;
+        if (!tones.has(tone)) tones.set(tone, []);
+        tones.get(tone).push(x, y);
       }
-      for (const [key, path] of parts) {
-        flat.fillStyle = `rgb(${rgb[key >> 8].join(" ")} / ${(key & 255) / 255})`;
-        flat.fill(path);
+      for (const [tone, places] of tones) {
+        flat.fillStyle = `rgb(${rgb[tone >> 8].join(" ")} / ${(tone & 255) / 255})`;
+        for (let at = 0; at < places.length; at += 2) {
+          if (radius < SQUARES_BELOW) flat.fillRect(places[at] - radius, places[at + 1] - radius, 2 * radius, 2 * radius);
+          else { flat.beginPath(); flat.arc(places[at], places[at + 1], radius, 0, 2 * Math.PI); flat.fill(); }
+        }
       }
     },
   };
@@ -140,14 +143,15 @@ function plainDots(target) {
 let painter = null;
 function choosePainter() {
   fillColours();
-  painter = webglDots();
-  if (painter) return;
-  const fresh = dotsCanvas.cloneNode(); // a canvas that has tried WebGL does nothing else
-  dotsCanvas.hidden = true;
+  painter = webglDots() ?? withoutWebgl();
+  dotsCanvas.addEventListener("webglcontextlost", () => { painter = withoutWebgl(); resize(); });
+}
+
+function withoutWebgl() {
+  const fresh = dotsCanvas.cloneNode(); // a canvas that was meant for WebGL does nothing else
   dotsCanvas.after(fresh);
-  fresh.id = "plain-dots";
-  painter = plainDots(fresh);
-  painter.canvas = fresh;
+  dotsCanvas.hidden = true;
+  return plainDots(fresh);
 }
 
 function recolour() {
@@ -301,8 +305,8 @@ function frame() {
 function resize() {
   const wasWhole = Math.abs(camera.scale - wholeScale) < 1e-6 || wholeScale === 1;
   [width, height, ratio] = [innerWidth, innerHeight, Math.min(2, devicePixelRatio || 1)];
-  for (const one of [canvas, dotsCanvas, painter.canvas]) {
-    if (one) [one.width, one.height] = [Math.round(width * ratio), Math.round(height * ratio)];
+  for (const one of [canvas, painter.canvas]) {
+    [one.width, one.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   }
   wholeScale = wholeView().scale;
   if (wasWhole) Object.assign(camera, wholeView());

@@ -198,10 +198,6 @@ function fold(folded) {
 // -- start --------------------------------------------------------------------------------------------------------
 
 choosePainter();
-dotsCanvas.addEventListener("webglcontextlost", () => {
-  location.hash = "plain"; // the graphics card is gone: go on without it
-  location.reload();
-});
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readTheme);
 addEventListener("resize", resize);
 if (innerWidth <= 640) fold(true);
