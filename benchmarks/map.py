@@ -186,13 +186,19 @@ def scale(rows: int) -> None:
     lap("neighbours")
     start = map2d.pca_layout(vectors)
     lap("PCA picture")
-    steps: list[float] = []
+    said: list[tuple[float, float]] = []
     layout = map2d.tsne_layout(
-        start, neighbours, seed=0, threads=threads, told=lambda *_: steps.append(time.perf_counter())
+        start,
+        neighbours,
+        seed=0,
+        threads=threads,
+        told=lambda done, total: said.append((time.perf_counter(), done / total)),
     )
     lap(f"t-SNE on {threads} threads")
-    marks = ", ".join(f"{steps[at * (len(steps) - 1) // 15] - steps[0]:.0f}" for at in range(1, 16))
-    print(f"(seconds at each fifteenth of the steps: {marks})")
+    for share in (0.1, 0.25, 0.5, 0.75):
+        at, done = next(one for one in said if one[1] >= share)
+        left, came = (at - clock[-2]) / done * (1 - done), said[-1][0] - at
+        print(f"({done:.0%} of the work done: {left:.0f} s left as the bar says, {came:.0f} s as it came)")
     new = drawn_vectors(1000)
     map2d.place(layout, *top_k(new, vectors, np.arange(rows), map2d.PLACED_BY))
     lap("1,000 new ones placed")

@@ -19,7 +19,8 @@ NEIGHBOURS = 15  # that pull on a point; this and the next measured beside other
 PULL_POWER = 0.7  # the r-th nearest pulls with r to the power of minus this
 PLACED_BY = 5  # old points that say where a new one goes
 LEAST_ROWS = 10  # fewer are laid out by PCA
-_EARLY_STEPS, _STEPS = 250, 500
+_EARLY_STEPS, _LATE_STEPS = 250, 500
+_LATE_COST = 2  # of a late step in early ones, on average: points lie farther apart then
 _EARLY_EXAGGERATION, _MOMENTUM = 12, 0.8
 _FIRST_SPREAD = 1e-4  # standard deviation of the first coordinates, as the method wants it
 _JITTER = 1e-2  # of that
@@ -29,7 +30,7 @@ _LEAST_SCORE = 1e-3
 _BLOCK_ROWS = 1024
 
 Told = Callable[[int, int], None]
-"""Told (steps done, all steps); what it raises ends the work."""
+"""Told (work done, all work), in steps of about equal length; what it raises ends the work."""
 
 
 # -- layouts -------------------------------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, thr
     import openTSNE
     from openTSNE.affinity import PrecomputedAffinities
 
-    n, steps = len(start), _EARLY_STEPS + _STEPS
+    n, work = len(start), _EARLY_STEPS + _LATE_COST * _LATE_STEPS
     if n < LEAST_ROWS:
         return start
     first = start.astype(np.float64) - start.mean(axis=0, dtype=np.float64)
@@ -94,15 +95,15 @@ def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, thr
         random_state=seed,
     )
 
-    def run(count: int, exaggeration: float, before: int) -> None:
+    def run(count: int, exaggeration: float, before: int, cost: int) -> None:
         def after(step: int, *_: Any) -> None:
-            told(before + step, steps)
+            told(before + cost * step, work)
 
         shared: dict[str, Any] = {"use_callbacks": True, "callbacks": [after], "callbacks_every_iters": 10}
         points.optimize(count, inplace=True, exaggeration=exaggeration, momentum=_MOMENTUM, **shared)
 
-    run(_EARLY_STEPS, _EARLY_EXAGGERATION, 0)
-    run(_STEPS, 1, _EARLY_STEPS)
+    run(_EARLY_STEPS, _EARLY_EXAGGERATION, 0, 1)
+    run(_LATE_STEPS, 1, _EARLY_STEPS, _LATE_COST)
     return to_unit_square(np.asarray(points))
 
 

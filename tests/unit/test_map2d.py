@@ -102,7 +102,7 @@ def test_progress_reaches_its_end_and_what_it_raises_ends_the_work() -> None:
     lay_out(told=lambda done, total: said.append((done, total)))
     dones = [done for done, _ in said]
     assert dones == sorted(set(dones))
-    assert said[-1] == (750, 750)
+    assert said[-1] == (1250, 1250)
 
     def stop(done: int, _total: int) -> None:
         if done > 100:
