@@ -17,7 +17,7 @@ from lookalike.types import Float32
 
 NEIGHBOURS = 15  # that pull on a point; this and the next measured beside others in docs/map.md
 PULL_POWER = 0.7  # the r-th nearest pulls with r to the power of minus this
-PLACED_BY = 5  # old points that say where a new one goes
+PLACED_BY = 10  # old points that say where a new one goes
 LEAST_ROWS = 10  # fewer are laid out by PCA
 _EARLY_STEPS, _LATE_STEPS = 250, 500
 _LATE_COST = 2  # of a late step in early ones, on average: points lie farther apart then

@@ -3,7 +3,7 @@
 const dotsCanvas = document.getElementById("dots"), canvas = document.getElementById("map");
 const pen = canvas.getContext("2d");
 const camera = { x: 0.5, y: 0.5, scale: 1 }; // scale in px per unit of the map
-const MOST_CLOSER = 400, PANEL_PX = 292, EDGE_PX = 36;
+const MOST_CLOSER = 400, PANEL_PX = 292, EDGE_PX = 36, NARROW_PX = 640;
 let width = 1, height = 1, ratio = 1, wholeScale = 1;
 
 const toX = (x) => (x - camera.x) * camera.scale + width / 2;
@@ -13,7 +13,7 @@ const fromY = (py) => camera.y - (py - height / 2) / camera.scale;
 
 /** The camera that shows the whole map beside the panel. */
 function wholeView() {
-  const left = width > 640 ? PANEL_PX : 0;
+  const left = width > NARROW_PX ? PANEL_PX : 0;
   const scale = Math.max(50, Math.min(width - left, height) - 2 * EDGE_PX);
   return { x: 0.5 - left / 2 / scale, y: 0.5, scale };
 }
@@ -162,7 +162,7 @@ function recolour() {
 }
 
 const dotRadius = () => {
-  const whole = Math.max(1.3, Math.min(5.5, 0.16 * wholeScale / Math.sqrt(count)));
+  const whole = Math.max(1.7, Math.min(5.5, 0.17 * wholeScale / Math.sqrt(count)));
   return Math.min(7.5, whole * Math.max(1, camera.scale / wholeScale) ** 0.35);
 };
 

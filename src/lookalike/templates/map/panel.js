@@ -45,6 +45,7 @@ function pin(i) {
   card.hidden = i < 0;
   hover.hidden = true;
   if (i >= 0) {
+    if (width <= NARROW_PX) fold(true); // there is no room for both
     card.querySelector("h2").textContent = data.names[i];
     card.querySelector(".path").textContent = pathOf(i);
     card.querySelector(".detail").textContent = data.details[i];
@@ -200,7 +201,7 @@ function fold(folded) {
 choosePainter();
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", readTheme);
 addEventListener("resize", resize);
-if (innerWidth <= 640) fold(true);
 groupButtons.forEach((button) => button.setAttribute("aria-pressed", true));
 resize();
+if (width <= NARROW_PX) fold(true);
 readTheme();
