@@ -18,6 +18,7 @@ from lookalike import Gallery
 from lookalike.errors import (
     EmptyGalleryError,
     FilterError,
+    GalleryError,
     GalleryLockedError,
     LookalikeError,
     MissingExtraError,
@@ -265,6 +266,20 @@ def test_an_empty_gallery_has_no_map_and_a_tiny_one_has(tmp_path: Path, picture:
         picture(tmp_path / "photos" / "two.jpg", kind=3)
         gallery.index(tmp_path / "photos")
         assert len(gallery.map().records) == 1  # nothing is left of what was laid out
+
+
+def test_an_indexing_that_was_stopped_must_be_finished_first(tmp_path: Path, photos: Path) -> None:
+    def stop(stage: str, done: int, total: int | None) -> None:
+        if stage == "learn what varies":
+            raise KeyboardInterrupt
+
+    with Gallery.create(tmp_path / "stopped") as stopped:
+        with pytest.raises(KeyboardInterrupt):
+            stopped.index(photos, progress=stop)
+        with pytest.raises(GalleryError, match="no PCA yet"):
+            stopped.map(method="pca")
+        stopped.index()
+        assert len(stopped.map(method="pca").records) == 12
 
 
 def test_one_long_job_at_a_time_but_a_kept_map_can_be_shown(gallery: Gallery) -> None:

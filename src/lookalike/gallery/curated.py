@@ -118,6 +118,7 @@ class CuratedGallery(OpenGallery):
 
         Raises:
             EmptyGalleryError: nothing is indexed yet.
+            GalleryError: the first indexing was stopped before its end.
             SettingError: an argument cannot be used, or a file lies among the photos, which are never written to.
             MissingExtraError: openTSNE, which the extra ``map`` brings, is not installed.
             GalleryLockedError: another process is at a long job, and there is something to lay out or to place.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lookalike import map2d
-from lookalike.errors import EmptyGalleryError, SettingError
+from lookalike.errors import EmptyGalleryError, GalleryError, SettingError
 from lookalike.filters import Condition
 from lookalike.gallery import knn
 from lookalike.gallery.knn import ContentVectors
@@ -150,6 +150,9 @@ def run(
     rows = knn.contents(parts)
     if not len(rows):
         raise EmptyGalleryError(f"{parts.path} holds no images yet", hint="lookalike index FOLDER")
+
+    if parts.catalogue.reducer() is None:
+        raise GalleryError(f"{parts.path} has no PCA yet", hint="finish with: lookalike index")
 
     def shown(layout: MapLayout, new: int) -> GalleryMap:
         return _shown(parts, layout, where, new, time.monotonic() - started)
