@@ -20,7 +20,7 @@ PULL_POWER = 0.7  # the r-th nearest pulls with r to the power of minus this
 PLACED_BY = 10  # old points that say where a new one goes
 LEAST_ROWS = 10  # fewer are laid out by PCA
 _EARLY_STEPS, _LATE_STEPS = 250, 500
-_LATE_COST = 2  # of a late step in early ones, on average: points lie farther apart then
+_LATE_GROWTH = 2  # points move apart: the last step costs as much as 1 + this many early ones
 _EARLY_EXAGGERATION, _MOMENTUM = 12, 0.8
 _FIRST_SPREAD = 1e-4  # standard deviation of the first coordinates, as the method wants it
 _JITTER = 1e-2  # of that
@@ -82,7 +82,7 @@ def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, thr
     import openTSNE
     from openTSNE.affinity import PrecomputedAffinities
 
-    n, work = len(start), _EARLY_STEPS + _LATE_COST * _LATE_STEPS
+    n, work = len(start), _EARLY_STEPS + round(_late_work(_LATE_STEPS))
     if n < LEAST_ROWS:
         return start
     first = start.astype(np.float64) - start.mean(axis=0, dtype=np.float64)
@@ -95,16 +95,21 @@ def tsne_layout(start: Float32, neighbours: NDArray[np.int32], *, seed: int, thr
         random_state=seed,
     )
 
-    def run(count: int, exaggeration: float, before: int, cost: int) -> None:
+    def run(count: int, exaggeration: float, done: Callable[[int], float]) -> None:
         def after(step: int, *_: Any) -> None:
-            told(before + cost * step, work)
+            told(round(done(step)), work)
 
         shared: dict[str, Any] = {"use_callbacks": True, "callbacks": [after], "callbacks_every_iters": 10}
         points.optimize(count, inplace=True, exaggeration=exaggeration, momentum=_MOMENTUM, **shared)
 
-    run(_EARLY_STEPS, _EARLY_EXAGGERATION, 0, 1)
-    run(_LATE_STEPS, 1, _EARLY_STEPS, _LATE_COST)
+    run(_EARLY_STEPS, _EARLY_EXAGGERATION, float)
+    run(_LATE_STEPS, 1, lambda step: _EARLY_STEPS + _late_work(step))
     return to_unit_square(np.asarray(points))
+
+
+def _late_work(steps: int) -> float:
+    """What so many late steps cost, in early ones."""
+    return steps + _LATE_GROWTH / 2 * steps**2 / _LATE_STEPS
 
 
 def _pulls(neighbours: NDArray[np.int32]) -> Any:
