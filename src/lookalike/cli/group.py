@@ -31,6 +31,7 @@ _COMMANDS = {
     "calibrate": "lookalike.cli.calibrate",
     "adapt": "lookalike.cli.adapt",
     "duplicates": "lookalike.cli.duplicates",
+    "map": "lookalike.cli.map",
     "export": "lookalike.cli.export",
     "info": "lookalike.cli.state",
     "doctor": "lookalike.cli.state",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lookalike.gallery.adapting import AdaptReport
     from lookalike.gallery.asking import Question
     from lookalike.gallery.duplicate_report import DuplicateReport
+    from lookalike.gallery.mapping import GalleryMap
     from lookalike.gallery.propagating import PropagationReport
     from lookalike.gallery.reviewing import ToReview
     from lookalike.results import OutlierReport
@@ -324,3 +325,51 @@ class CuratedGallery(ClusteredGallery):
     def duplicate_decisions(self) -> list[Decision]:
         """All decisions of ``not_duplicates``, latest first."""
         return self._parts.catalogue.decisions.all()
+
+    # -- the map -------------------------------------------------------------------------------------------------
+
+    def map(
+        self,
+        *,
+        html: str | os.PathLike[str] | None = None,
+        png: str | os.PathLike[str] | None = None,
+        wall: bool = False,
+        method: str = "tsne",
+        colour: str = "auto",
+        where: str | None = None,
+        again: bool = False,
+        seed: int | None = None,
+        progress: Progress = no_progress,
+    ) -> GalleryMap:
+        """Lay all images out on a plane, so that what looks alike lies together; see ``docs/map.md``.
+
+        The layout is kept. Later maps have every image where it was, and place new ones among those they are like.
+
+        Args:
+            html: Write it as a self-contained page to look around in; the PCA picture is there at once, and is
+                replaced when the layout is done.
+            png: Write it as a picture.
+            wall: Let the picture be a wall of small pictures, each near its place.
+            method: "tsne", or "pca": at once, and coarse.
+            colour: What points of one colour share: "label", "date", "root", "none"; "auto": the label where an image
+                has one.
+            where: Show only images that fulfil this filter.
+            again: Lay out all images anew.
+            seed: Lay out with this seed, where the layout that is kept has another; None takes that, else 0.
+            progress: Told (stage, done, total); what it raises ends the work, and nothing is changed.
+
+        Raises:
+            EmptyGalleryError: nothing is indexed yet.
+            GalleryError: the first indexing was stopped before its end.
+            SettingError: an argument cannot be used, or a file lies among the photos, which are never written to.
+            MissingExtraError: openTSNE, which the extra ``map`` brings, is not installed.
+            GalleryLockedError: another process is at a long job, and there is something to lay out or to place.
+        """
+        from lookalike.gallery import mapviews
+
+        drawings = mapviews.Drawings(
+            None if html is None else Path(html), None if png is None else Path(png), colour, wall
+        )
+        return mapviews.mapped(
+            self._parts, drawings, method=method, where=where, again=again, seed=seed, progress=progress
+        )
