@@ -289,6 +289,29 @@ def test_copies_get_a_label_on_request_and_changes_are_flagged(
     assert list(gallery.images("changed = yes")) == []
 
 
+def test_an_export_states_the_bound_of_its_labels_from_clusters(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.cluster()
+    one, other = gallery.clusters().clusters[:2]
+    gallery.label_cluster(one.id, "bolt", inspected=EACH)
+    assert gallery.export(tmp_path / "sure.csv").error_bound == 0
+    gallery.label_cluster(other.id, "nut", inspected=4)
+    report = gallery.export(tmp_path / "both.csv")
+    assert report.error_bound == pytest.approx(gallery.label_error().bound)
+    # All wrong ones may be in the part that is exported.
+    half = gallery.export(tmp_path / "half.csv", where="label = nut")
+    assert half.error_bound == pytest.approx(min(1, 2 * report.error_bound))
+    assert "at 95 % confidence" in report.card.read_text()
+    assert gallery.export(tmp_path / "none.csv", where="label = none").error_bound is None
+
+
+def test_the_map_is_coloured_by_cluster_where_there_are_no_labels(gallery: Gallery, tmp_path: Path) -> None:
+    gallery.cluster()
+    gallery.map(html=tmp_path / "map.html", method="pca")
+    page = (tmp_path / "map.html").read_text()
+    for view in gallery.clusters().clusters:
+        assert f"cluster {view.id}" in page
+
+
 # -- the command line ----------------------------------------------------------------------------------------------
 
 

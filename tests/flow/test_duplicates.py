@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw
 from lookalike import Gallery
 from lookalike.errors import EmptyGalleryError, ImageNotFoundError, SettingError
 from lookalike.gallery import duplicating
-from lookalike.gallery.duplicate_pages import safe_cell
 from lookalike.gallery.duplicate_report import DuplicateGroup, DuplicateReport
 from lookalike.gallery.parts import no_progress
 from tests.flow.conftest import Cli
@@ -221,12 +220,6 @@ def test_page_and_table_are_whole_and_harmless(gallery: Gallery, shown: Path, tm
         with pytest.raises(SettingError, match="never written to"):
             gallery.write_duplicates(report, **{"html" if file.endswith("html") else "csv": shown / file})
     assert not (shown / "page.html").exists()
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
-def test_cells_that_spreadsheets_would_run_are_text(text: str) -> None:
-    assert safe_cell(text).startswith("'")
-    assert safe_cell("a" + text).startswith("a")
 
 
 def test_the_command_line_says_the_same(cli: Cli, gallery: Gallery, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ _FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--colour",
-    type=click.Choice(["auto", "label", "date", "root", "none"]),
+    type=click.Choice(["auto", "label", "cluster", "date", "root", "none"]),
     default="auto",
     show_default=True,
-    help="What points of one colour share; auto: the label, where an image has one.",
+    help="What points of one colour share; auto: the label, where an image has one, else the cluster.",
 )
 @click.option("--where", help='Show only images that fulfil this, such as "date >= 2024".')
 @click.option("--again", is_flag=True, help="Lay out all images anew; else new ones are placed among the old.")

@@ -54,8 +54,9 @@ def _labels(report: ExportReport) -> Iterator[str]:
         yield f"\n{len(report.labels) - len(shown):,} further labels are not shown."
     yield ""
     yield from (f"* {count:,} labels: {_SOURCES.get(name, name)} ({name})" for name, count in report.sources.items())
-    bound = "not known" if report.error_bound is None else f"at most {100 * report.error_bound:.1f} %"
-    yield f"* wrong labels: {bound}"
+    if report.error_bound is not None:
+        bound = f"{100 * report.error_bound:.1f}"
+        yield f"* of the labels from clusters at most {bound} % are wrong, at 95 % confidence, by what was inspected"
     if report.changed_since_labelled:
         yield f"* {report.changed_since_labelled:,} images have changed since they were labelled"
 

@@ -59,7 +59,8 @@ class ExportReport:
         unmatched_examples: A few of those paths, below their root.
         changed_since_labelled: Exported images that show something else than when they were labelled.
         escaped_paths: Paths that are no UTF-8 and are written with escapes.
-        error_bound: How many of the labels are wrong at most; None where nobody knows.
+        error_bound: Upper bound, at 95 % confidence, on the share of wrong labels among those that came from clusters;
+            None where there are none.
         model: Name of the network.
         notes: What else people should know.
         at: When, ISO 8601, UTC.

@@ -351,8 +351,8 @@ class CuratedGallery(ClusteredGallery):
             png: Write it as a picture.
             wall: Let the picture be a wall of small pictures, each near its place.
             method: "tsne", or "pca": at once, and coarse.
-            colour: What points of one colour share: "label", "date", "root", "none"; "auto": the label where an image
-                has one.
+            colour: What points of one colour share: "label", "cluster", "date", "root", "none"; "auto": the label where
+                an image has one, else the cluster where there are any.
             where: Show only images that fulfil this filter.
             again: Lay out all images anew.
             seed: Lay out with this seed, where the layout that is kept has another; None takes that, else 0.

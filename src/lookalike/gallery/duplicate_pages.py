@@ -7,11 +7,11 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from lookalike.display import display_text
 from lookalike.errors import LookalikeError, SettingError
 from lookalike.gallery.duplicate_report import DuplicateGroup, DuplicateImage, DuplicateReport
 from lookalike.gallery.parts import Parts
 from lookalike.report import DuplicateFile, DuplicateSet, duplicates_report
+from lookalike.tables import inert, utf8
 
 MOST_PICTURED, MOST_OF_A_GROUP = 500, 24  # groups, and images of each; the page says what it leaves out
 _COLUMNS = (
@@ -28,7 +28,6 @@ _COLUMNS = (
     "id",
     "path",
 )
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_page(parts: Parts, report: DuplicateReport, file: Path) -> None:
@@ -72,15 +71,9 @@ def _rows(report: DuplicateReport) -> Iterator[list[str]]:
                 str(image.height_px),
                 str(image.size_bytes),
                 image.date,
-                safe_cell(image.id),
-                safe_cell(str(image.path)),
+                image.id,
+                inert(utf8(str(image.path))),
             ]
-
-
-def safe_cell(text: str) -> str:
-    """Text that no spreadsheet takes for a formula: an apostrophe before what begins like one."""
-    shown = display_text(text) if not text.isprintable() else text
-    return f"'{shown}" if text.startswith(_RUN_BY_SPREADSHEETS) else shown
 
 
 def _set(parts: Parts, group: DuplicateGroup) -> DuplicateSet:

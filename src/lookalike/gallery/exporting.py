@@ -23,6 +23,7 @@ from lookalike.export.report import ExportReport
 from lookalike.export.rows import ExportRow, Job, LeftOut, columns, values
 from lookalike.export.target import Target
 from lookalike.filters import parse
+from lookalike.gallery import labelling
 from lookalike.gallery.export_plan import Division, Listing, Wanted, divide, listing
 from lookalike.gallery.follow import synced
 from lookalike.gallery.parts import Parts, Progress
@@ -240,6 +241,7 @@ def _report(parts: Parts, plan: _Plan, ask: Ask, tally: _Tally, photos: Photos, 
         notes=tuple(_notes(parts, plan, tally, photos)),
         at=now(),
         seconds=seconds,
+        error_bound=labelling.bound_among(parts, tally.sources[labelling.SOURCE]),
     )
 
 

@@ -149,6 +149,17 @@ def error(parts: Parts, target: float) -> ErrorReport:
     )
 
 
+def bound_among(parts: Parts, count: int) -> float | None:
+    """Upper bound on the share of wrong labels among some images that have theirs from clusters; None for none.
+
+    All wrong ones that there can be may be among them.
+    """
+    if not count:
+        return None
+    pooled = label.pooled([part.stratum for part in _standing(parts)])
+    return min(1.0, pooled.bound * pooled.size / count)
+
+
 def check(parts: Parts, inspected: int, wrong: Sequence[str], *, by: str | None, target: float) -> int | None:
     """Note that the first of the sample of ``error`` were inspected; see ``Gallery.check_labels``."""
     standing = _standing(parts)

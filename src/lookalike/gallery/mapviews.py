@@ -55,8 +55,17 @@ def _dates(_: Parts, records: Sequence[ImageRecord]) -> list[str | None]:
     return [date[:length] for date in dates]
 
 
+def _clusters(parts: Parts, records: Sequence[ImageRecord]) -> list[str | None]:
+    contents, clusters = parts.catalogue.clusters.members()
+    of_content = dict(zip(contents.tolist(), clusters.tolist(), strict=True))
+    numbers = parts.catalogue.contents_of(np.array([int(record.id, 16) for record in records], np.int64))
+    found = [of_content.get(number, 0) for number in numbers.tolist()]
+    return [f"cluster {cluster}" if cluster else None for cluster in found]
+
+
 COLOURINGS = {
     "label": Colouring(_labels, "no label"),
+    "cluster": Colouring(_clusters, "unassigned"),
     "date": Colouring(_dates, ordered=True),
     "root": Colouring(_roots),
     "none": Colouring(lambda _, records: [None] * len(records)),
@@ -71,7 +80,7 @@ class Drawings:
     Attributes:
         html: File of the page.
         png: File of the picture.
-        colour: One of ``COLOURS``; "auto": by label where an image has one.
+        colour: One of ``COLOURS``; "auto": by label where an image has one, else by cluster where there are any.
         wall: Whether the picture is a wall of small pictures.
     """
 
@@ -160,7 +169,7 @@ def mapped(
 def view_of(parts: Parts, shown: GalleryMap, colour: str, note: str = "") -> MapView:
     """What drawings of a map show."""
     if colour == AUTO:
-        colour = "label" if any(record.label for record in shown.records) else "none"
+        colour = _most_telling(parts, shown)
     by = COLOURINGS[colour]
     groups, group_of = map_view.grouped(by.values(parts, shown.records), ordered=by.ordered, without=by.without)
     method = "PCA" if shown.method == PCA else "t-SNE"
@@ -180,6 +189,12 @@ def view_of(parts: Parts, shown: GalleryMap, colour: str, note: str = "") -> Map
         named=not by.ordered,
         note=note,
     )
+
+
+def _most_telling(parts: Parts, shown: GalleryMap) -> str:
+    if any(record.label for record in shown.records):
+        return "label"
+    return "cluster" if parts.catalogue.clusters.run() is not None else "none"
 
 
 def _date(record: ImageRecord) -> str:
