@@ -340,6 +340,11 @@ def test_the_command_line_says_the_same_as_python(cli: Cli, photos: Path, tmp_pa
     assert 0 < check["bound"] <= 1
     cli.json("labels", "check", "--inspected", len(check["sample"]))
     assert cli.json("labels", "check")["bound"] < check["bound"]
+    assert cli.json("labels", "set", "nut", wrong, "--by", "Ada")["labelled"] == 1
+    assert cli.json("labels", "list")["labels"] == {"bolt": EACH - 1, "nut": 1}
+    assert cli.json("labels", "set", "", wrong)["labelled"] == 1
+    assert cli.json("labels", "list")["labels"] == {"bolt": EACH - 1}
+    cli("labels", "set", "nut", "no-such-id", code=1)
     out = cli.json("cluster", "--unassigned")
     assert len(out["unassigned"]) == 1
     parts = cli.json("cluster", "split", number)["clusters"]

@@ -96,7 +96,7 @@ def _print(report: LabelReport) -> None:
         return
     say(f"labelled {report.labelled:,} images {report.label!r} (batch {report.batch})")
     if report.wrong:
-        say(f"{len(report.wrong)} wrong ones left the cluster; label them one by one, or leave them unassigned")
+        say(f"{len(report.wrong)} wrong ones left the cluster; label them with: lookalike labels set TEXT ID...")
     say(f"at most {100 * report.bound:.1f} % of these labels are wrong (95 % confidence, {report.inspected} looked at)")
     if report.more_looks:
         say(f"{report.more_looks} more looks without a wrong one would make that {100 * report.target:g} %")

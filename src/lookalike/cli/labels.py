@@ -37,6 +37,24 @@ def list_(gallery: Path | None, as_json: bool) -> None:
         say(f"batch {event.batch}: {count:,} images by {event.by} ({event.source}) {event.at}{undone}")
 
 
+@labels.command("set")
+@click.argument("text", metavar="TEXT")
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@gallery_option
+@click.option("--copies", is_flag=True, help="Label all other files with the same content too.")
+@click.option("--by", help="Who says so; default: the name of the account.")
+@json_option
+def set_(text: str, ids: tuple[str, ...], gallery: Path | None, copies: bool, by: str | None, as_json: bool) -> None:
+    """Label images by ID as TEXT; an empty TEXT takes their label away."""
+    with open_gallery(gallery) as opened:
+        batch = opened.label_images(dict.fromkeys(ids, text or None), by=by, copies=copies)
+        count = next(sum(event.labels.values()) for event in opened.label_events() if event.batch == batch)
+    if as_json:
+        print_json({"batch": batch, "labelled": count})
+    else:
+        say(f"labelled {count:,} images {text!r} (batch {batch})" if text else f"took the label from {count:,} images")
+
+
 @labels.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @gallery_option
