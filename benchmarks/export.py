@@ -42,7 +42,7 @@ DIM, LABELS, BATCH = 1280, 50, 1000
 # -- leaks ---------------------------------------------------------------------------------------------------------
 
 
-def leaks(name: str, folder: Path, labels: Path | None) -> None:
+def leaks(name: str, folder: Path, labels: Path | None, *, copied: bool = False) -> None:
     with tempfile.TemporaryDirectory() as temporary, Gallery.create(Path(temporary) / "gallery") as gallery:
         gallery.index(folder)
         if labels is not None:
@@ -57,7 +57,7 @@ def leaks(name: str, folder: Path, labels: Path | None) -> None:
             reports.append(gallery.export(file, split=SPLIT, seed=seed))
             parts = parts_of(file, ids)
             near.append(recounted(close, parts))
-            torn.append(recounted(same, parts) if labels is None else 0)
+            torn.append(recounted(same, parts))
     splits = [report.split for report in reports if report.split is not None]
     off = [
         abs(sum(report.by_split[part].values()) / report.exported - fraction)
@@ -67,7 +67,7 @@ def leaks(name: str, folder: Path, labels: Path | None) -> None:
     naive = [split.naive_leaks for split in splits]
     columns = (
         *(name, len(ids), splits[0].groups, splits[0].largest_group, f"{min(naive)} to {max(naive)}"),
-        *(max(split.leaks for split in splits), max(near), "" if labels else max(torn), f"{100 * max(off):.1f}"),
+        *(max(split.leaks for split in splits), max(near), max(torn) if copied else "", f"{100 * max(off):.1f}"),
     )
     print(f"| {' | '.join(map(str, columns))} |", flush=True)
 
@@ -170,10 +170,11 @@ def main() -> int:
         print("| set | images | groups | largest | naive leaks | leaks | by vectors | by name | parts off by, points |")
         print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
         for name in [name for name in asked.set if (DATA / name).is_dir()]:
-            leaks(name, DATA / name, DATA / name / "labels.csv")
+            labels = DATA / name / "labels.csv"
+            leaks(name, DATA / name, labels if labels.is_file() else None)
             with tempfile.TemporaryDirectory() as temporary:
                 copy(name, Path(temporary))
-                leaks(f"{name}, copied", Path(temporary), None)
+                leaks(f"{name}, copied", Path(temporary), None, copied=True)
     if asked.part in (None, "cost"):
         cost(asked.images)
     return 0
