@@ -11,7 +11,16 @@ HERE = Path(__file__).parent
 QUICK = ("startup.py", "decode.py", "sharpness.py", "indexing.py", "search.py")
 LONG = (
     *("quality.py", "dial.py", "calibration.py", "regions.py", "explain.py", "feedback.py", "adapt.py"),
-    *("clusters.py", "duplicates.py", "outliers.py", "map.py", "propagation.py", "export.py", "scale.py"),
+    *(
+        "clusters.py",
+        "labelling.py",
+        "duplicates.py",
+        "outliers.py",
+        "map.py",
+        "propagation.py",
+        "export.py",
+        "scale.py",
+    ),
 )
 
 
