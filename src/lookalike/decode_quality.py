@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 from PIL import Image, ImageChops
 
-WINDOW_PX = 8  # along a row or a column: an edge that is wider counts as nearly this wide
+WINDOW_PX = 8  # along a row or a column, a power of two
 LEAST_SPAN = 32  # grey values that an edge spans; less is texture, noise or shade
 STEEPEST_SHARE = 0.1  # of all edges: what is out of focus on purpose, or hides in the haze, does not count
-ROWS = 64  # and columns that are looked at, spread evenly
-LEAST_EDGES = 50  # rows or columns that an edge crosses
+ROWS = 32  # and columns that are looked at, spread evenly
+LEAST_EDGES = 25  # rows or columns that an edge crosses
 EMPTY_JPEG_BYTES, EMPTY_BLOCK_BYTES, BLOCK_PX = 626, 4, 16  # what Pillow writes for a picture of one colour
 MOST_BITS = 8.0
 _GREYS = 256
@@ -60,9 +59,9 @@ def _moments(grey: Image.Image) -> tuple[float, float]:
 def sharpness(grey: Image.Image) -> float | None:
     """How steep the steepest tenth of all edges is; None where there are too few edges.
 
-    In every window along a row or a column: the largest step from one pixel to the next, by the whole range. A hard
-    edge has 1, a ramp over w pixels 1 / w. Being a ratio at edges only, it follows neither contrast nor how much of the
-    picture is textured, as the variance of a Laplacian does.
+    An edge is a window along a row or a column with its largest step, from one pixel to the next, in the middle; its
+    steepness is that step by the range of the window. A hard edge has 1, a ramp over w pixels 1 / w. Being a ratio at
+    edges only, it follows neither contrast nor how much of the picture is textured; the variance of a Laplacian does.
 
     Args:
         grey: Of mode L.
@@ -71,7 +70,9 @@ def sharpness(grey: Image.Image) -> float | None:
     blur metric").
     """
     counts = [0] * _GREYS
-    for picture in (grey, grey.transpose(Image.Transpose.TRANSPOSE)):
+    rows = grey.resize((grey.width, min(grey.height, ROWS)), Image.Resampling.NEAREST)
+    columns = grey.resize((min(grey.width, ROWS), grey.height), Image.Resampling.NEAREST)
+    for picture in (rows, columns.transpose(Image.Transpose.TRANSPOSE)):
         counts = [sum(pair) for pair in zip(counts, _slowness(picture), strict=True)]
     total = sum(counts)
     if total < LEAST_EDGES:
@@ -86,24 +87,25 @@ def sharpness(grey: Image.Image) -> float | None:
 
 def _slowness(grey: Image.Image) -> list[int]:
     """How many edges across rows have each logarithm of range by step, see ``_LOGARITHMS``."""
-    if grey.width < WINDOW_PX:
+    if grey.width <= WINDOW_PX:
         return [0] * _GREYS
-    grey = grey.resize((grey.width, min(grey.height, ROWS)), Image.Resampling.NEAREST)
-    before = WINDOW_PX // 2 - 1  # steps of a window on either side of the one in its middle
-    steps = ImageChops.difference(_cut(grey, 0, 1), _cut(grey, 1, 0))
-    steepest, middle = _most(steps, WINDOW_PX - 1, ImageChops.lighter), _cut(steps, before, before)
-    spans = ImageChops.difference(_most(grey, WINDOW_PX, ImageChops.lighter), _most(grey, WINDOW_PX, ImageChops.darker))
+    first, second = _cut(grey, 0, 1), _cut(grey, 1, 0)
+    steps = ImageChops.difference(first, second)
+    # As one picture: three maxima for the price of one. The minimum is the maximum of the inverse.
+    highest, inverse, steepest = _maxima(Image.merge("RGB", (first, ImageChops.invert(first), steps))).split()
+    middle = _cut(steps, WINDOW_PX // 2 - 1, WINDOW_PX // 2)
+    spans = ImageChops.difference(highest, ImageChops.invert(inverse))
     edges = ImageChops.darker(spans.point(_EDGES), ImageChops.difference(steepest, middle).point(_EQUAL))
     slowness = ImageChops.difference(spans.point(_LOGARITHMS), steepest.point(_LOGARITHMS))
     return slowness.histogram(edges)
 
 
-def _most(image: Image.Image, width: int, extreme: Callable[[Image.Image, Image.Image], Image.Image]) -> Image.Image:
-    """The extreme of every window of that many pixels along a row; narrower by ``width - 1``."""
+def _maxima(image: Image.Image) -> Image.Image:
+    """The maximum of every window along a row; narrower by ``WINDOW_PX - 1``."""
     covered = 1
-    while covered < width:
-        more = min(covered, width - covered)
-        image, covered = extreme(_cut(image, 0, more), _cut(image, more, 0)), covered + more
+    while covered < WINDOW_PX:
+        image = ImageChops.lighter(_cut(image, 0, covered), _cut(image, covered, 0))
+        covered *= 2
     return image
 
 
