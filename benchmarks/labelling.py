@@ -4,7 +4,8 @@
 
 Somebody who knows the true kinds labels a set through ``Gallery`` alone: looks at random samples of clusters, splits
 what is mixed, and checks all of it in the end. Counted are the images that were looked at, and the clicks, when 90 %
-of the set is labelled. The second way leaves small mixed clusters to propagation, and labels what is still missing one by one.
+of the set is labelled. The second way leaves small mixed clusters to propagation, and labels what is still missing
+one by one.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from pathlib import Path
 from lookalike import contact_sheet
 from lookalike.cluster_results import ClusterDetail, Clustering, ClusterView, ShownImage
 from lookalike.contact_sheet import Cell, Section, Sheet
-from lookalike.errors import LookalikeError
 from lookalike.gallery.parts import Parts
+from lookalike.gallery.writing import write_file
 from lookalike.types import parse_id
 
 _READING = (
@@ -29,9 +29,9 @@ def write(parts: Parts, shown: Clustering | ClusterDetail, html: Path | None, pn
     """Write a contact sheet of all clusters, or of one; see ``Gallery.write_cluster_sheet``."""
     sheet = _overview(parts, shown) if isinstance(shown, Clustering) else _detail(parts, shown)
     if html is not None:
-        _write(html, contact_sheet.page(sheet).encode())
+        write_file(parts, html, contact_sheet.page(sheet))
     if png is not None:
-        _write(png, contact_sheet.png(sheet))
+        write_file(parts, png, contact_sheet.png(sheet))
 
 
 def _overview(parts: Parts, clustering: Clustering) -> Sheet:
@@ -84,10 +84,3 @@ def _cells(parts: Parts, images: Iterable[ShownImage], *, numbered: bool = False
         thumbnail = b"" if record is None else parts.thumbnails.get(bytes.fromhex(record.content)) or b""
         mark = str(number) if numbered else f"{image.score:.3f}"
         yield Cell(image.path, thumbnail, mark, image.id if numbered else image.label or "")
-
-
-def _write(file: Path, data: bytes) -> None:
-    try:
-        file.write_bytes(data)
-    except OSError as error:
-        raise LookalikeError(f"cannot write {file}: {(error.strerror or str(error)).lower()}") from error

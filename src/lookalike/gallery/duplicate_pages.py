@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
-from lookalike.errors import LookalikeError, SettingError
 from lookalike.gallery.duplicate_report import DuplicateGroup, DuplicateImage, DuplicateReport
 from lookalike.gallery.parts import Parts
+from lookalike.gallery.writing import write_file
 from lookalike.report import DuplicateFile, DuplicateSet, duplicates_report
 from lookalike.tables import inert, utf8
 
@@ -45,7 +45,7 @@ def write_page(parts: Parts, report: DuplicateReport, file: Path) -> None:
     if report.unread:
         notes.append(f"{report.unread:,} images had no picture to look at.")
     page = duplicates_report(f"Duplicates in {parts.path.name}", [_set(parts, group) for group in shown], facts, notes)
-    _write(parts, file, page)
+    write_file(parts, file, page)
 
 
 def write_table(parts: Parts, report: DuplicateReport, file: Path) -> None:
@@ -54,7 +54,7 @@ def write_table(parts: Parts, report: DuplicateReport, file: Path) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
     writer.writerows(_rows(report))
-    _write(parts, file, text.getvalue())
+    write_file(parts, file, text.getvalue())
 
 
 def _rows(report: DuplicateReport) -> Iterator[list[str]]:
@@ -115,18 +115,3 @@ def _differences(keep: DuplicateImage, image: DuplicateImage) -> Iterator[str]:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:,.1f} kB"
-
-
-def _write(parts: Parts, file: Path, text: str) -> None:
-    target = file.expanduser().resolve()
-    for root in parts.catalogue.roots():
-        if target.is_relative_to(Path(root.location).resolve()):
-            raise SettingError(
-                f"{file} lies in the photo folder {root.location}, and photo folders are never written to",
-                hint="give a file elsewhere",
-            )
-    try:
-        target.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LookalikeError(f"cannot write {file}: {reason}", hint="give another file") from error

@@ -16,6 +16,7 @@ from lookalike.filters import parse
 from lookalike.gallery import mapping
 from lookalike.gallery.mapping import PCA, GalleryMap
 from lookalike.gallery.parts import Parts, Progress
+from lookalike.gallery.writing import refuse_photo_folders
 from lookalike.map_view import MapView
 from lookalike.types import ImageRecord
 
@@ -98,13 +99,8 @@ class Drawings:
         if self.colour not in COLOURS:
             raise SettingError(f"colour is {self.colour!r}, it must be one of {', '.join(COLOURS)}")
         for file in filter(None, (self.html, self.png)):
+            refuse_photo_folders(parts, file)
             target = file.expanduser().resolve()
-            for root in parts.catalogue.roots():
-                if target.is_relative_to(Path(root.location).resolve()):
-                    raise SettingError(
-                        f"{file} lies in the photo folder {root.location}, and photo folders are never written to",
-                        hint="write the map elsewhere",
-                    )
             if target.is_dir() or not target.parent.is_dir():
                 raise SettingError(f"{file} cannot be written: there is no such folder, or it is one itself")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lookalike.errors import LookalikeError, SettingError
 from lookalike.gallery import explaining
 from lookalike.gallery.explaining import Explanation
 from lookalike.gallery.parts import Parts
 from lookalike.gallery.query import record_of
+from lookalike.gallery.writing import write_file
 from lookalike.image_list import Tile, image_list
 from lookalike.report import SAME_FILE, FoldedReport, MatchReport, QueryReport, WhyReport, search_report
 from lookalike.results import Match, Outlier, OutlierReport, SearchResult
@@ -42,7 +42,7 @@ def write_report(
     facts = [("gallery", str(parts.path)), ("images", f"{searched:,}"), ("network", model.name)]
     explained = [*explanations, *([()] * (len(results) - len(explanations)))]
     queries = [_query(parts, result, why) for result, why in zip(results, explained, strict=True)]
-    save(parts, file, search_report(title or parts.path.name, queries, facts=facts))
+    write_file(parts, file, search_report(title or parts.path.name, queries, facts=facts))
 
 
 def write_outliers(parts: Parts, report: OutlierReport, file: Path, title: str) -> None:
@@ -53,28 +53,7 @@ def write_outliers(parts: Parts, report: OutlierReport, file: Path, title: str) 
         ("compared with", f"{report.compared_with:,} images"),
     ]
     tiles = [_tile(parts, outlier) for outlier in report]
-    save(parts, file, image_list(title or f"Most unusual in {parts.path.name}", _UNUSUAL, tiles, facts=facts))
-
-
-def save(parts: Parts, file: Path, page: str) -> None:
-    """Write a page.
-
-    Raises:
-        SettingError: the file would lie in a photo folder.
-        LookalikeError: the file cannot be written.
-    """
-    target = file.expanduser().resolve()
-    for root in parts.catalogue.roots():
-        if target.is_relative_to(Path(root.location).resolve()):
-            raise SettingError(
-                f"{file} lies in the photo folder {root.location}, and photo folders are never written to",
-                hint="give --html a file elsewhere",
-            )
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise LookalikeError(f"cannot write {file}: {reason}", hint="give another file with --html") from error
+    write_file(parts, file, image_list(title or f"Most unusual in {parts.path.name}", _UNUSUAL, tiles, facts=facts))
 
 
 def _tile(parts: Parts, outlier: Outlier) -> Tile:
