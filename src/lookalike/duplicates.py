@@ -176,7 +176,10 @@ def _correlation(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> flo
 
 
 def _detail_correlation(one: Float32, other: Float32, inside: NDArray[np.bool_]) -> float:
-    return _correlation(one - _blurred(one, _DETAIL_PX), other - _blurred(other, _DETAIL_PX), inside)
+    """Correlation without the shading; at half the size, where it costs a quarter."""
+    half, other_half, within = (shrink(side[None], 2)[0] for side in (one, other, inside))
+    detail, other_detail = (side - _blurred(side, _DETAIL_PX / 2) for side in (half, other_half))
+    return _correlation(detail, other_detail, within > 1 - 1e-3)
 
 
 def _standard(picture: Float32, inside: NDArray[np.bool_]) -> Float32:
@@ -229,19 +232,21 @@ def _toned(picture: Float32, like: Float32, inside: NDArray[np.bool_]) -> Float3
 def _blurred(picture: Float32, radius_px: float) -> Float32:
     """A picture (h, h) through a Gaussian; at the edge the nearest pixels are repeated."""
     weights = _gaussian(radius_px)
+    found: Float32 = _slid(_slid(picture, weights).T, weights).T
+    return found
+
+
+def _slid(picture: Float32, weights: Float32) -> Float32:
+    """Weighted sums along the columns of (h, h)."""
     reach, size = len(weights) // 2, len(picture)
-    padded = np.pad(picture, reach, mode="edge")
-    down = padded[reach : reach + size] * weights[reach]
+    padded = np.empty((size + 2 * reach, size), np.float32)
+    padded[:reach], padded[reach : reach + size], padded[reach + size :] = picture[:1], picture, picture[-1:]
+    total: Float32 = padded[reach : reach + size] * weights[reach]
     for step in range(1, reach + 1):
-        down += (padded[reach - step : reach - step + size] + padded[reach + step : reach + step + size]) * weights[
-            reach + step
-        ]
-    across: Float32 = down[:, reach : reach + size] * weights[reach]
-    for step in range(1, reach + 1):
-        across += (down[:, reach - step : reach - step + size] + down[:, reach + step : reach + step + size]) * weights[
-            reach + step
-        ]
-    return across
+        both = padded[reach - step : reach - step + size] + padded[reach + step : reach + step + size]
+        both *= weights[reach + step]
+        total += both
+    return total
 
 
 @functools.cache
@@ -255,12 +260,17 @@ def _gaussian(radius_px: float) -> Float32:
 
 def _box_mean(picture: Float32, side: int) -> Float32:
     """Means over squares around each pixel of (h, h); beyond the edge is 0."""
-    reach = side // 2
-    padded = np.pad(picture, ((reach, reach), (reach, reach)))
-    size = len(picture)
-    rows = np.add.reduce([padded[place : place + size] for place in range(side)])
-    found: Float32 = np.add.reduce([rows[:, place : place + size] for place in range(side)]) / (side * side)
-    return found
+    reach, size = side // 2, len(picture)
+    padded = np.zeros((size + 2 * reach, size + 2 * reach), np.float32)
+    padded[reach : reach + size, reach : reach + size] = picture
+    rows = padded[:size].copy()
+    for place in range(1, side):
+        rows += padded[place : place + size]
+    total: Float32 = rows[:, :size].copy()
+    for place in range(1, side):
+        total += rows[:, place : place + size]
+    total /= side * side
+    return total
 
 
 # -- groups --------------------------------------------------------------------------------------------------------

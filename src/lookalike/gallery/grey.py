@@ -13,7 +13,7 @@ from lookalike.errors import ImageError
 from lookalike.gallery.parts import Parts
 from lookalike.types import DecodeSpec, ImageRecord, Int64, Pixels
 
-_LUMA = (0.299, 0.587, 0.114)
+_LUMA = (77, 150, 29)  # of 256, ITU-R BT.601
 
 
 def read(parts: Parts, keys: Int64, size_px: int) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -37,8 +37,10 @@ def read(parts: Parts, keys: Int64, size_px: int) -> tuple[Pixels, NDArray[np.bo
         for row, picture in enumerate(found):
             if picture is not None:
                 colours[row], readable[row] = picture, True
-    light = sum(np.float32(weight) * colours[..., channel] for channel, weight in enumerate(_LUMA))
-    grey: Pixels = np.rint(light).astype(np.uint8)
+    light = np.full(colours.shape[:-1], 128, np.uint16)
+    for channel, weight in enumerate(_LUMA):
+        light += colours[..., channel] * np.uint16(weight)
+    grey: Pixels = (light >> 8).astype(np.uint8)
     return grey, readable
 
 
