@@ -58,7 +58,7 @@ class Pairs:
 
 
 def find(parts: Parts, progress: Progress) -> Pairs:
-    """All such pairs; memory grows with the contents (about 4 kB for each), never with their number of pairs.
+    """All such pairs; memory grows with the contents (about 7 kB for each), never with their number of pairs.
 
     Args:
         parts: Of the gallery.
