@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from lookalike import duplicates
 from lookalike.errors import EmptyGalleryError, ImageNotFoundError, SettingError
 from lookalike.filters import parse
-from lookalike.gallery import pairs
+from lookalike.gallery import knn, pairs
+from lookalike.gallery.bursts import SAME
 from lookalike.gallery.curate import account_name
 from lookalike.gallery.duplicate_report import EXACT, NEAR, DuplicateGroup, DuplicateReport, group_of
 from lookalike.gallery.pairs import Pairs
@@ -46,7 +47,8 @@ def linked(parts: Parts, progress: Progress) -> tuple[Int64, Int64]:
     """What must stay on one side of a training split.
 
     Every chain of pictures that are the same, or so nearly that one gives the other away: a board and its defective
-    sister are not the same picture, but one of them must not be learned from while the other is tested. What people
+    sister are not the same picture, but one of them must not be learned from while the other is tested. So does what
+    the network can hardly tell apart, such as the frames of a burst. What people
     said to be no duplicates stays linked likewise: that they differ does not make them independent.
 
     Args:
@@ -58,8 +60,11 @@ def linked(parts: Parts, progress: Progress) -> tuple[Int64, Int64]:
         the number of its first content.
     """
     found = pairs.find(parts, progress)
-    joined = duplicates.components(len(found.rows), np.stack([found.first, found.second], axis=1))
-    return found.rows.numbers, found.rows.numbers[joined]
+    graph = knn.neighbour_graph(parts, found.rows, progress)
+    rows, places = np.nonzero(graph.scores >= SAME)
+    bursts = np.stack([rows, graph.neighbours[rows, places]], axis=1)
+    ties = np.concatenate([np.stack([found.first, found.second], axis=1), bursts])
+    return found.rows.numbers, found.rows.numbers[duplicates.components(len(found.rows), ties)]
 
 
 def set_apart(parts: Parts, ids: Sequence[str], by: str | None) -> int:
