@@ -230,7 +230,7 @@ def print_scale(rows: int) -> None:
     note("smoothing")
     tree = cluster.ward(smoothed, None, neighbours)
     note("tree")
-    best = int(cluster.modularity(tree, neighbours, scores).argmax()) + 1
+    best = cluster.natural_cut(cluster.modularity(tree, neighbours, scores))
     note("modularity")
     tree.holders(tree.cut(best))
     note("one cut")

@@ -111,7 +111,23 @@ def test_modularity_is_that_of_its_definition_and_best_at_the_true_number() -> N
         inside = weights.ravel()[place[ends[0]] == place[ends[1]]].sum() / total
         share = np.bincount(place, degree) / (2 * total)
         assert found[count - 1] == pytest.approx(inside - (share**2).sum(), abs=1e-6)
-    assert found.argmax() + 1 == 7
+    assert found.argmax() + 1 == cluster.natural_cut(found) == 7
+
+
+def test_many_small_kinds_are_told_apart_where_the_best_modularity_is_too_coarse() -> None:
+    rows, _ = blobs(700, 15, dim=16, spread=0.35)
+    neighbours, scores = graph.nearest(rows, 10)
+    kept = cluster.modularity(cluster.ward(rows), neighbours, scores)
+    assert kept.argmax() + 1 < 500
+    assert abs(cluster.natural_cut(kept) - 700) < abs(kept.argmax() + 1 - 700) / 2
+    assert kept[cluster.natural_cut(kept) - 1] > 0.99 * kept.max()
+
+
+def test_the_natural_cut_of_few_images_is_the_best_one() -> None:
+    kept = np.zeros(900)
+    kept[4], kept[5] = 0.8, 0.799
+    assert cluster.natural_cut(kept) == 5
+    assert cluster.natural_cut(np.concatenate([kept, np.zeros(99_100)])) == 6
 
 
 def test_modularity_of_strangers_is_nothing() -> None:

@@ -58,8 +58,8 @@ def _grow(parts: Parts, progress: Progress) -> ClusterRun:
     kept = cluster.modularity(tree, bursts.neighbours, bursts.scores)
     tree = cluster.with_followers(tree, bursts.leader_rows, bursts.leaders)
     progress("sort into clusters", len(rows), len(rows))
-    automatic = int(kept.argmax()) + 1
-    facts = {"method": METHOD, "automatic": automatic, "modularity": round(float(kept.max()), 4)}
+    automatic = cluster.natural_cut(kept)
+    facts = {"method": METHOD, "automatic": automatic, "modularity": round(float(kept[automatic - 1]), 4)}
     return ClusterRun(rows.numbers, tree.joins, tree.costs, facts)
 
 
