@@ -104,7 +104,7 @@ def assign(groups: Int64, labels: Int64, fractions: Sequence[float], *, seed: in
         seed: Decides between groups of equal size.
 
     Returns:
-        (n,) int64: the part of each row, 0 for the first fraction.
+        (n,) int64: the part of each row, 0 for the first fraction. No part is empty where there are groups enough.
 
     *Source*: greedy stratification of groups, largest first, as in scikit-learn's ``StratifiedGroupKFold``, with parts
     of different sizes. What is kept small is the sum of (counted - wanted)^2 / wanted over parts, and over labels
@@ -123,7 +123,17 @@ def assign(groups: Int64, labels: Int64, fractions: Sequence[float], *, seed: in
     order = np.random.default_rng(seed).permutation(len(sizes))
     for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
         part[group] = balance.place(mixes[group])
+    _fill_empty(part, sizes, len(wanted))
     return part[of_row]
+
+
+def _fill_empty(part: Int64, sizes: NDArray[np.intp], count: int) -> None:
+    """An empty part gets the smallest group of the part that has the most groups, unless that has only one."""
+    for empty in range(count):
+        groups = np.bincount(part, minlength=count)
+        if not groups[empty] and groups.max() > 1:
+            own = np.flatnonzero(part == groups.argmax())
+            part[own[sizes[own].argmin()]] = empty
 
 
 def _mixes(of_row: NDArray[np.intp], label_of_row: NDArray[np.intp], n_groups: int) -> list[list[tuple[int, int]]]:

@@ -155,3 +155,12 @@ def test_useless_fractions_are_refused(text: str, why: str) -> None:
     with pytest.raises(SettingError, match=why) as error:
         split.parse_fractions(text)
     assert "0.8,0.1,0.1" in error.value.hint
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_part_is_empty_where_there_are_groups_enough(seed: int) -> None:
+    groups = np.repeat(np.arange(3), 5)
+    parts = split.assign(groups, np.zeros(15, np.int64), (0.6, 0.2, 0.2), seed=seed)
+    assert np.bincount(parts, minlength=3).tolist() == [5, 5, 5]
+    two = split.assign(groups[:10], np.zeros(10, np.int64), (0.6, 0.2, 0.2), seed=seed)
+    assert sorted(np.bincount(two, minlength=3).tolist()) == [0, 5, 5]
