@@ -15,7 +15,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +56,6 @@ class SortedSet:
         at_true: (n,) cluster of each image when cut at the true number of kinds; unassigned ones are alone.
         automatic: (n,) likewise, of the automatic cut.
         n_automatic: How many clusters that has.
-        unassigned: Share of images in no cluster, at the true number and automatically.
     """
 
     names: Labels
@@ -63,30 +63,32 @@ class SortedSet:
     at_true: Labels
     automatic: Labels
     n_automatic: int
-    unassigned: tuple[float, float]
 
 
-def sort_set(name: str, precision: str) -> SortedSet:
+@contextmanager
+def indexed(name: str, precision: str) -> Iterator[tuple[Gallery, list[str], Labels]]:
+    """A gallery of a set, the ids of its images in the order of their labels, and those as numbers."""
     folder, cut = KINDS[name]
     asked = read_set(DATA / folder)
     with tempfile.TemporaryDirectory() as temporary:
         settings = Settings(precision=precision)
         with Gallery.open(Path(temporary) / "gallery", create=True, settings=settings) as gallery:
             gallery.index(DATA / folder)
-            ids, vectors = gallery.vectors()
             id_of = {record.path: record.id for record in gallery.images()}
-            wanted = [id_of[path.resolve()] for path in asked.paths]
             names = np.unique([cut(text) for text in asked.labels], return_inverse=True)[1]
-            automatic = gallery.cluster()
-            auto = _clusters(gallery, wanted)
-            gallery.cluster(len(np.unique(names)))
-            at_true = _clusters(gallery, wanted)
+            yield gallery, [id_of[path.resolve()] for path in asked.paths], names
+
+
+def sort_set(name: str, precision: str) -> SortedSet:
+    with indexed(name, precision) as (gallery, wanted, names):
+        ids, vectors = gallery.vectors()
+        automatic = gallery.cluster()
+        auto = _clusters(gallery, wanted)
+        gallery.cluster(len(np.unique(names)))
+        at_true = _clusters(gallery, wanted)
     row_of = {image_id: row for row, image_id in enumerate(ids)}
     rows = [row_of[image_id] for image_id in wanted]
-    shares = tuple(float(np.mean(found == 0)) for found in (at_true, auto))
-    return SortedSet(
-        names, vectors[rows], _alone(at_true), _alone(auto), len(automatic.clusters), (shares[0], shares[1])
-    )
+    return SortedSet(names, vectors[rows], _alone(at_true), _alone(auto), len(automatic.clusters))
 
 
 def _clusters(gallery: Gallery, wanted: Sequence[str]) -> Labels:
@@ -171,33 +173,14 @@ def print_purity(names: Sequence[str], precision: str) -> None:
     counts = (5, 10, 20, 50, 100, 200, 500)
     print(f"purity, %, at so many clusters\n\n| set | {' | '.join(map(str, counts))} |\n|---|" + "---:|" * len(counts))
     for name in names:
-        folder, cut = KINDS[name]
-        vectors, labels = _vectors(folder, precision)
-        kinds = np.unique([cut(text) for text in labels], return_inverse=True)[1]
-        tree = cluster.ward(vectors)
-        cells = [
-            f"{100 * purity(kinds, tree.holders(tree.cut(count))):.1f}" if count < len(kinds) else ""
-            for count in counts
-        ]
+        cells = []
+        with indexed(name, precision) as (gallery, wanted, kinds):
+            for count in (count for count in counts if count < len(kinds)):
+                gallery.cluster(count)
+                cells.append(f"{100 * purity(kinds, _alone(_clusters(gallery, wanted))):.1f}")
+        cells += [""] * (len(counts) - len(cells))
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
     print()
-
-
-def _vectors(folder: str, precision: str) -> tuple[Float32, list[str]]:
-    """The smoothed vectors that a tree is made of, and the labels."""
-    asked = read_set(DATA / folder)
-    with tempfile.TemporaryDirectory() as temporary:
-        settings = Settings(precision=precision)
-        with Gallery.open(Path(temporary) / "gallery", create=True, settings=settings) as gallery:
-            gallery.index(DATA / folder)
-            ids, vectors = gallery.vectors()
-            id_of = {record.path: record.id for record in gallery.images()}
-            weights = np.ones(vectors.shape[1], np.float32)
-            even = rerank.even(vectors, weights)
-            neighbours, scores = graph.nearest(even, rerank.KIND_NEIGHBOURS)
-            smoothed = rerank.smooth(even, neighbours, scores, 2)
-    row_of = {image_id: row for row, image_id in enumerate(ids)}
-    return smoothed[[row_of[id_of[path.resolve()]] for path in asked.paths]], asked.labels
 
 
 # -- scale ---------------------------------------------------------------------------------------------------------
