@@ -96,10 +96,12 @@ def detail(parts: Parts, number: int, *, sample: int | None, seed: int, target: 
         }
         shown = {name: scene.state.rows.keys[row] for name, row in picks.items()}
         shown["sample"] = drawn[: needed if sample is None else sample]
-        records = parts.catalogue.records([int(key) for keys in shown.values() for key in keys])
+        picked = _pick(scene, number)
+        wanted = [int(key) for keys in shown.values() for key in keys] + _keys(scene, picked)
+        records = parts.catalogue.records(wanted)
         score = dict(zip(rows.tolist(), own.tolist(), strict=True))
         images = {name: tuple(_shown(scene, records, keys, score)) for name, keys in shown.items()}
-        view = _view(scene, number, _pick(scene, number), parts.catalogue.records(_keys(scene, _pick(scene, number))))
+        view = _view(scene, number, picked, records)
     return ClusterDetail(view, scene.state.run.number, **images, seed=seed, looks_needed=needed, target=target)
 
 

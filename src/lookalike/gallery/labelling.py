@@ -15,7 +15,6 @@ from lookalike import label
 from lookalike.catalogue.data import LabelChange
 from lookalike.cluster_results import ErrorReport, LabelReport, SampleImage
 from lookalike.errors import SettingError
-from lookalike.gallery import sorting
 from lookalike.gallery.cluster_views import inspection_order, keys_in
 from lookalike.gallery.curate import account_name
 from lookalike.gallery.parts import Parts
@@ -106,7 +105,7 @@ def _take_out(parts: Parts, number: int, keys: Int64) -> None:
     if not len(keys):
         return
     contents = np.unique(parts.catalogue.contents_of(keys))
-    cluster = sorting.opened(parts).cluster(number)
+    cluster = next(each for each in parts.catalogue.clusters.all() if each.id == number)
     members, clusters = parts.catalogue.clusters.members()
     stays = members[(clusters == number) & ~np.isin(members, contents)]
     place = np.concatenate([np.zeros(len(stays), np.int64), np.full(len(contents), -1)])

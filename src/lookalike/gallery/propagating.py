@@ -215,7 +215,7 @@ def _refuse_few(parts: Parts, heap: Heap) -> None:
         raise GalleryError(
             f"{parts.path} has {len(heap.names)} labels on {len(heap.rows)} different images; propagating needs"
             f" {propagate.LEAST_IMAGES} such images, bursts of near-duplicates counted once, and"
-            f" {propagate.LEAST_LABELS} labels with {propagate.LEAST_EACH} of them, to hold some back",
+            f" {propagate.LEAST_LABELS} labels with {propagate.LEAST_EACH} images each, to hold some back",
             hint="label what decides the most: lookalike labels next",
         )
 
